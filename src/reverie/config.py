@@ -1,0 +1,191 @@
+"""Typed configuration: frozen sections in, plain JSON out, and strict both ways.
+
+A section is a frozen pydantic model. Members of a union carry their name as `kind`, so that a file
+never names a class or a module, only words that are registered here by being a union's member.
+"""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import ConfigError, did_you_mean
+
+T = TypeVar("T", bound="Section")
+
+
+class Section(BaseModel):
+    """A frozen group of settings; each field's docstring is its help text everywhere."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+
+    def with_(self: T, **changes: Any) -> T:
+        """The section with some fields replaced, checked again: how one recipe varies another."""
+        return cast(T, type(self).model_validate({**dict(self), **changes}))
+
+
+def to_tree(section: Section) -> dict[str, Any]:
+    """The section as JSON-ready values."""
+    return section.model_dump(mode="json")
+
+
+def to_json(section: Section) -> str:
+    """The section as indented JSON, as it stands in a run folder."""
+    return json.dumps(to_tree(section), indent=2) + "\n"
+
+
+def from_tree(cls: type[T], tree: Mapping[str, Any], where: str = "") -> T:
+    """Builds a section from what `json.load` returned; `where` names the place in errors.
+
+    Raises:
+        ConfigError: On an unknown name, a wrong type or a value out of bounds.
+    """
+    try:
+        # JSON mode reads lists as tuples and stays strict in all else.
+        return cls.model_validate_json(json.dumps(tree))
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(cls, error, where))) from None
+
+
+def override(section: T, assignments: Iterable[str]) -> T:
+    """Applies `dotted.path=value` assignments, as the command line writes them.
+
+    A value is JSON, else a bare word. A bare word given to a union picks that member with its
+    defaults: `model.penalty=r1`.
+
+    Raises:
+        ConfigError: On a path that does not exist or a value that does not fit.
+    """
+    tree = to_tree(section)
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"{assignment!r} is not an override; write it as path=value")
+        *parents, leaf = path.split(".")
+        node: Any = tree
+        for depth, parent in enumerate(parents):
+            node = _child(node, parent, ".".join(parents[:depth]))
+        _child(node, leaf, ".".join(parents))
+        value = _literal(text)
+        key = int(leaf) if isinstance(node, list) else leaf
+        if leaf == "kind" and value != node[key]:
+            node.clear()  # another member has other fields
+        names_member = isinstance(value, str) and value in _member_tags(type(section), path)
+        node[key] = {"kind": value} if names_member else value
+    return from_tree(type(section), tree)
+
+
+def help_of(section: type[Section]) -> dict[str, str]:
+    """The help text of every field, by name."""
+    return {name: field.description or "" for name, field in section.model_fields.items()}
+
+
+def _child(node: Any, name: str, where: str) -> Any:
+    at = f"{where}." if where else ""
+    if isinstance(node, list):
+        if name.isdecimal() and int(name) < len(node):
+            return node[int(name)]
+        raise ConfigError(f"{at}{name} does not exist; {where} has {len(node)} entries, from 0")
+    if not isinstance(node, dict):
+        raise ConfigError(f"{at}{name} does not exist; {where} is the value {node!r}")
+    if name not in node:
+        raise ConfigError(f"{at}{name} does not exist; {did_you_mean(name, node)}")
+    return node[name]
+
+
+def _member_tags(cls: type[Section], path: str) -> set[str]:
+    """The kinds that a union at this path takes; empty where there is no union."""
+    found: set[type[Section]] = {cls}
+    for name in path.split("."):
+        fields = [s.model_fields[name] for s in found if name in s.model_fields]
+        found = {s for field in fields for s in _sections(field.annotation)} or found
+        if not fields and not name.isdecimal():
+            return set()
+    return {tag for s in found for tag in _tags(s)[1:]} if found != {cls} else set()
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _explain(cls: type[Section], error: ValidationError, where: str) -> list[str]:
+    """One sentence a problem: the path, what was found, what to write instead."""
+    lines: dict[str, list[str]] = {}
+    for problem in error.errors():
+        owner, path = _locate(cls, problem["loc"])
+        name = ".".join([*([where] if where else []), *path]) or "the configuration"
+        kind, given, context = problem["type"], problem["input"], problem.get("ctx", {})
+        if kind == "extra_forbidden" and owner is not None:
+            text = f"{name} does not exist; {did_you_mean(path[-1], owner.model_fields)}"
+        elif kind == "union_tag_invalid":
+            tags = [tag.strip(" '") for tag in str(context["expected_tags"]).split(",")]
+            text = f"{name}.kind is {context['tag']!r}; {did_you_mean(context['tag'], tags)}"
+        elif kind == "union_tag_not_found":
+            text = f"{name} is {given!r}; expected a table with a 'kind'"
+        elif kind == "literal_error":
+            options = [word.strip(" '") for word in _options(context["expected"])]
+            text = f"{name} is {given!r}; {did_you_mean(given, options)}"
+        elif kind == "missing":
+            text = f"{name} is missing"
+        elif kind == "value_error":
+            text = str(context["error"])
+        else:
+            message = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+            text = f"{name} is {given!r}; expected {message}"
+        lines.setdefault(name, []).append(text)
+    # A union of a number and a schedule fails once for each member; a table was meant as the latter.
+    return [texts[-1] if texts[0].endswith("expected number") else texts[0] for texts in lines.values()]
+
+
+def _options(expected: str) -> list[str]:
+    return expected.replace(" or ", ", ").split(",")
+
+
+def _locate(cls: type[Section], loc: tuple[int | str, ...]) -> tuple[type[Section] | None, list[str]]:
+    """Follows a pydantic location, whose union tags are not part of the path a person writes."""
+    owner: type[Section] | None = cls
+    path: list[str] = []
+    members: dict[str, type[Section]] = {}
+    for part in loc:
+        if isinstance(part, str) and part in members:
+            owner, members = members[part], {}
+        elif isinstance(part, int):
+            path.append(str(part))
+        elif owner is not None and part in owner.model_fields:
+            path.append(part)
+            sections = list(_sections(owner.model_fields[part].annotation))
+            members = {name: s for s in sections for name in _tags(s)}
+            owner = sections[0] if len(sections) == 1 else owner
+        elif not members and "[" not in part and part not in _PLAIN:
+            path.append(part)
+    return owner, path
+
+
+_PLAIN = {"float", "int", "str", "bool"}
+
+
+def _tags(section: type[Section]) -> tuple[str, ...]:
+    kind = section.model_fields.get("kind")
+    tags = typing.get_args(kind.annotation) if kind else ()
+    return (section.__name__, *tags)
+
+
+def _sections(annotation: Any) -> Iterable[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for argument in typing.get_args(annotation):
+        yield from _sections(argument)

@@ -1,0 +1,57 @@
+"""Grids of pictures: tensors in [0, 1] to PIL images and PNG bytes."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .storage import write_bytes
+
+GAP = 2
+PAPER = 255
+
+
+def to_bytes(x: Tensor) -> np.ndarray:
+    """`(N, C, H, W)` in [0, 1] to uint8 `(N, H, W, 3)`; one or two channels become grey."""
+    x = x.detach().float().cpu().clamp(0, 1)
+    if x.shape[1] != 3:
+        x = x[:, :3] if x.shape[1] > 3 else x[:, :1].expand(-1, 3, -1, -1)
+    return (x * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def grid(x: Tensor, columns: int | None = None, side: int = 56) -> Image.Image:
+    """Lays `(N, C, H, W)` pictures in [0, 1] out in rows, small ones enlarged to about `side`."""
+    tiles = to_bytes(x)
+    count, height, width, _ = tiles.shape
+    columns = columns or max(1, math.ceil(math.sqrt(count)))
+    rows = math.ceil(count / columns)
+    # Whole multiples keep every pixel a square, so nothing is blurred that the model did not blur.
+    zoom = max(1, round(side / max(height, width)))
+    tiles = tiles.repeat(zoom, 1).repeat(zoom, 2)
+    height, width = height * zoom, width * zoom
+    canvas = np.full(
+        (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), PAPER, np.uint8
+    )
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, columns)
+        top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)
+        canvas[top : top + height, left : left + width] = tile
+    return Image.fromarray(canvas)
+
+
+def to_png(image: Image.Image) -> bytes:
+    """The image as PNG bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Writes a PNG in one step."""
+    write_bytes(path, to_png(image))

@@ -1,0 +1,82 @@
+"""Files that are whole or absent: written beside, forced to disk, then swapped in."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import StorageError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replaces `path` by `data` in one step; a crash leaves the old file or the new one.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written; the old file is intact.
+    """
+    swap_in(path, lambda beside: beside.write_bytes(data))
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` for text, as UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def swap_in(path: Path, write: Callable[[Path], object]) -> None:
+    """Lets `write` fill a file or folder beside `path`, forces it to disk and renames it.
+
+    A folder may only take a name that is free. Raises `StorageError` as `write_bytes` does.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(beside)
+        for file in sorted(beside.iterdir()) if beside.is_dir() else []:
+            _force(file)
+        _force(beside)
+        beside.replace(path)
+        _force(path.parent)
+    except OSError as error:
+        raise StorageError(_reason(path, error)) from error
+    finally:
+        remove(beside)
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what a killed process left half written."""
+    for part in folder.glob(".*.part"):
+        remove(part)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _force(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(path: Path, error: OSError) -> str:
+    kept = f"{path.name} as it was before is intact" if path.exists() else "nothing was left behind"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = shutil.disk_usage(path.parent).free / 1e6
+        return f"{path}: not written, the disk is full ({free:.0f} MB free); {kept}"
+    return f"{path}: not written ({error.strerror or error}); {kept}"

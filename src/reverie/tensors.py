@@ -1,0 +1,54 @@
+"""Small tensor tools that every layer above uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+def sum_per_sample(x: Tensor) -> Tensor:
+    """Sums over all but the batch: `(B, *shape)` to `(B,)`."""
+    return x.flatten(1).sum(1)
+
+
+@dataclass
+class Noise:
+    """The random draws of one turn: a function of (seed, step, turn) and of the sample's place.
+
+    Every worker draws the noise of the whole global batch and keeps the rows of its own samples, so
+    that N workers with 1/N of the batch each see the very numbers that one worker sees.
+
+    Arguments:
+        generator: Where the numbers come from; on the device of the results.
+        rows: First and last row of the global batch that are here; None keeps every row.
+        total: The size of the global batch.
+    """
+
+    generator: torch.Generator
+    rows: tuple[int, int] | None = None
+    total: int = 0
+
+    def normal(self, count: int, *shape: int) -> Tensor:
+        """Draws from N(0, 1): `(count, *shape)`."""
+        return self._keep(torch.randn(self._all(count), *shape, **self._where))
+
+    def uniform(self, count: int, *shape: int) -> Tensor:
+        """Draws from U[0, 1): `(count, *shape)`."""
+        return self._keep(torch.rand(self._all(count), *shape, **self._where))
+
+    @property
+    def _where(self) -> dict[str, object]:
+        return {"generator": self.generator, "device": self.generator.device}
+
+    def _all(self, count: int) -> int:
+        return count if self.rows is None else self.total
+
+    def _keep(self, x: Tensor) -> Tensor:
+        return x if self.rows is None else x[self.rows[0] : self.rows[1]]
+
+
+def noise_of(seed: int, device: torch.device | str = "cpu") -> Noise:
+    """Noise of one seed, for sampling and evaluation."""
+    return Noise(torch.Generator(device).manual_seed(seed))
