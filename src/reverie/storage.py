@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from .errors import StorageError
+from .errors import ModelFileError, StorageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -80,3 +85,54 @@ def _reason(path: Path, error: OSError) -> str:
         free = shutil.disk_usage(path.parent).free / 1e6
         return f"{path}: not written, the disk is full ({free:.0f} MB free); {kept}"
     return f"{path}: not written ({error.strerror or error}); {kept}"
+
+
+def seal(tree: dict[str, object]) -> bytes:
+    """JSON that carries the SHA-256 of its own content, in the one form that `unseal` accepts."""
+    body = json.dumps(tree, indent=2, sort_keys=True, allow_nan=False)
+    return json.dumps(
+        {**tree, "seal": hashlib.sha256(body.encode()).hexdigest()}, indent=2, sort_keys=True
+    ).encode()
+
+
+def unseal(path: Path) -> dict[str, Any]:
+    """Reads what `seal` wrote; a single changed byte is refused.
+
+    Raises:
+        ModelFileError: The file is missing, truncated, altered or no sealed JSON.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        tree = json.loads(data)
+        given = tree.pop("seal")
+        whole = seal(tree) == data and isinstance(given, str)
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        whole = False
+        tree = {}
+    if not whole:
+        raise ModelFileError(f"{path}: altered or truncated (its seal does not match)")
+    return tree
+
+
+def read_tensors(path: Path, digest: object) -> dict[str, Tensor]:
+    """Reads a safetensors file whose SHA-256 is known.
+
+    Raises:
+        ModelFileError: The file is missing, truncated or altered.
+    """
+    import safetensors.torch
+    from safetensors import SafetensorError
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from None
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise ModelFileError(f"{path}: altered or truncated (its SHA-256 does not match)")
+    try:
+        return safetensors.torch.load(data)
+    except SafetensorError as error:
+        raise ModelFileError(f"{path}: not a safetensors file ({error})") from None

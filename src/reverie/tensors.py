@@ -52,3 +52,19 @@ class Noise:
 def noise_of(seed: int, device: torch.device | str = "cpu") -> Noise:
     """Noise of one seed, for sampling and evaluation."""
     return Noise(torch.Generator(device).manual_seed(seed))
+
+
+def mix(seed: int, counter: int) -> int:
+    """A 32-bit seed for place `counter` of stream `seed`; no two places of a stream collide.
+
+    PyTorch's CPU generator keeps only 32 bits of a seed, so `seed << 32 | step` would drop the seed.
+    The finaliser of MurmurHash3 is a bijection of 32-bit words.
+    """
+    return _finalise((counter + _finalise(seed ^ seed >> 32)) & 0xFFFFFFFF)
+
+
+def _finalise(h: int) -> int:
+    h &= 0xFFFFFFFF
+    h = (h ^ h >> 16) * 0x85EBCA6B & 0xFFFFFFFF
+    h = (h ^ h >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
+    return h ^ h >> 16

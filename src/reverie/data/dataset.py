@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ..spec import DataSpec
+from .mapped import MappedArray
 
 
 @dataclass(frozen=True)
@@ -16,15 +17,27 @@ class Split:
     Arguments:
         x: `(N, *shape)`; uint8 stands for values of [0, 1] in steps of 1/255, float32 for itself.
         y: Labels `(N,)`, int64, or None when the data has none.
-        mapped: Whether `x` lies in a file rather than in memory.
+        file: The file that `x` lies in; None when it lies in memory.
     """
 
     x: Tensor
     y: Tensor | None = None
-    mapped: bool = False
+    file: MappedArray | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @property
+    def mapped(self) -> bool:
+        """Whether `x` lies in a file rather than in memory."""
+        return self.file is not None
+
+    def rows(self, index: Tensor) -> Tensor:
+        """Copies of the samples at `index` `(B,)`: `(B, *shape)`, as stored.
+
+        Reading a mapped split through here, and not through `x`, keeps memory flat.
+        """
+        return self.x[index] if self.file is None else self.file.rows(index)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""From what a person wrote as `data.source` to a data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import DataError, did_you_mean
+from .arrays import read_arrays
+from .cache import in_memory, open_or_build
+from .config import DataConfig
+from .dataset import Dataset
+from .embedded import SHA256, read_mnist
+from .entries import FolderEntries, ZipEntries, is_picture_name
+from .idx import idx_files, is_idx_folder, read_idx
+from .images import read_images
+from .rowfile import reading
+from .source import Origin, Progress, Source, slug
+from .toys import read_grid, read_ring
+
+NAMES = ("mnist", "ring", "grid")
+
+
+def open_dataset(config: DataConfig, progress: Progress | None = None) -> Dataset:
+    """Opens the data, decoding it into the user's cache the first time.
+
+    Arguments:
+        config: What to open and how.
+        progress: Is told what is being done, how many samples are done, and of how many.
+
+    Raises:
+        DataError: The data is not there or cannot be used as it is; the message says what to do.
+    """
+    origin = find(config)
+    return (open_or_build if origin.kept else _in_memory)(origin, config, progress)
+
+
+def find(config: DataConfig) -> Origin:
+    """Where the data lies and who reads it.
+
+    Raises:
+        DataError: There is nothing by that name, or it is of no kind that is read.
+    """
+    name = config.source
+    if name == "mnist":
+        pinned = tuple((file, 0, int(digest[:12], 16)) for file, digest in SHA256.items())
+        return Origin(name, name, pinned, lambda _: read_mnist(config))
+    if name in NAMES:
+        reader = read_ring if name == "ring" else read_grid
+        return Origin(name, name, (), lambda _: reader(config), kept=False)
+    path = Path(os.path.abspath(Path(name).expanduser()))
+    with reading(name):
+        if not path.exists():
+            raise DataError(_not_there(name, path))
+        return _find_folder(path, config) if path.is_dir() else _find_file(path, config)
+
+
+def _in_memory(origin: Origin, config: DataConfig, progress: Progress | None) -> Dataset:
+    return in_memory(origin, progress)
+
+
+def _find_folder(path: Path, config: DataConfig) -> Origin:
+    if is_idx_folder(path):
+        return _origin(path, idx_files(path), lambda _: read_idx(path, config))
+    entries = FolderEntries(path)
+    return Origin(
+        slug(path.name), str(path), entries.files, lambda p: read_images(entries, config, p)
+    )
+
+
+def _find_file(path: Path, config: DataConfig) -> Origin:
+    with path.open("rb") as file:
+        head = file.read(8)
+    suffix = path.suffix.lower()
+    if suffix == ".npz" or head.startswith(b"\x93NUMPY") or suffix == ".npy":
+        return _origin(path, [path], lambda _: read_arrays(path, config))
+    if head.startswith(b"PK") or suffix == ".zip":
+        origin = _origin(path, [path], lambda p: read_images(ZipEntries(path), config, p))
+        return replace(origin, entries=lambda: ZipEntries(path))
+    if _looks_like_idx(path, head):
+        return _origin(path, idx_files(path), lambda _: read_idx(path, config))
+    raise DataError(_unknown(path))
+
+
+def _looks_like_idx(path: Path, head: bytes) -> bool:
+    named = "idx" in path.name.lower() or "ubyte" in path.name.lower()
+    packed = head.startswith(b"\x1f\x8b") and ".tar" not in path.name and path.suffix != ".tgz"
+    return named or packed or head[:3] == b"\0\0\x08"
+
+
+def _unknown(path: Path) -> str:
+    if ".tar" in path.name.lower() or path.suffix.lower() == ".tgz":
+        return f"{path}: tar archives are not read; unpack it, or pack the pictures as .zip"
+    if is_picture_name(path.name):
+        return f"{path}: is one picture; give the folder that holds your pictures"
+    return (
+        f"{path}: is no kind of data that is read; give a folder or .zip of pictures, an IDX file "
+        "or folder, a .npy or a .npz"
+    )
+
+
+def _origin(
+    path: Path, files: Sequence[Path], read: Callable[[Progress | None], Source]
+) -> Origin:
+    stats = [(file.name, file.stat()) for file in files]
+    listed = tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+    return Origin(slug(path.name), str(path), listed, read)
+
+
+def _not_there(name: str, path: Path) -> str:
+    siblings: list[str] = []
+    if path.parent.is_dir():
+        prefix = name[: len(name) - len(path.name)] if name.endswith(path.name) else ""
+        siblings = [prefix + entry.name for entry in path.parent.iterdir()]
+    hint = did_you_mean(name, [*NAMES, *siblings])
+    if not hint.startswith("did"):
+        hint = f"give a path that exists, or one of {', '.join(NAMES)}"
+    return f"data.source={name}: there is no such file, folder or data set; {hint}"

@@ -1,0 +1,97 @@
+"""What a reader hands over: samples in blocks, so that no data set need fit in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from ..spec import Pixels, Vector
+from .entries import Entries
+
+SplitName = Literal["train", "test"]
+SPLITS: tuple[SplitName, SplitName] = ("train", "test")
+
+Block = tuple[np.ndarray, np.ndarray | None]
+"""Samples `(n, *shape)` as they are stored, with their labels `(n,)`, int64, or None."""
+
+Progress = Callable[[str, int, int], None]
+"""Is told what is being done, how many samples are done, and of how many."""
+
+
+class Source(Protocol):
+    """Samples that can be read once through, split by split."""
+
+    @property
+    def spec(self) -> Pixels | Vector:
+        """The shape and the classes."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the stored values: uint8 or float32."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """About how many samples both splits have, for progress."""
+        ...
+
+    def blocks(self, split: SplitName) -> Iterator[Block]:
+        """The samples of a split, in order."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know, once all was read.
+
+        Raises:
+            DataError: Reading found files that cannot be used.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where data was found, before any of it is read.
+
+    Arguments:
+        name: A short word for run folders.
+        place: The absolute path, or the name of a built-in source.
+        files: Name, bytes and time of change of every file, by which a change is noticed.
+        read: Opens the source, telling its progress.
+        kept: Whether it is worth keeping decoded in the cache.
+        entries: Opens the files one by one, where the source is made of picture files.
+    """
+
+    name: str
+    place: str
+    files: tuple[tuple[str, int, int], ...]
+    read: Callable[[Progress | None], Source]
+    kept: bool = True
+    entries: Callable[[], Entries] | None = None
+
+
+def held_out(names: Sequence[str], share: float, seed: int) -> np.ndarray:
+    """Which samples are held out: a mask `(N,)` with `share` of them, at least one of each kind.
+
+    A sample's place depends on its own name and the seed, so that adding files moves few others.
+    """
+    count = min(max(round(len(names) * share), 1), len(names) - 1)
+    order = sorted(range(len(names)), key=lambda i: _draw(seed, names[i]))
+    mask = np.zeros(len(names), bool)
+    mask[order[:count]] = True
+    return mask
+
+
+def slug(name: str) -> str:
+    """A file's or folder's name as a short word for folders."""
+    name = re.sub(r"(\.(tar|gz|idx|zip|npy|npz|tgz))+$", "", name, flags=re.IGNORECASE)
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "data"
+
+
+def _draw(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()

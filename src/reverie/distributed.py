@@ -1,0 +1,108 @@
+"""Data-parallel workers on `torch.distributed`: who we are, and how gradients are averaged.
+
+`torchrun` starts the workers; each takes its rows of every global batch. See docs/distributed.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from .errors import ConfigError, ReverieError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class World:
+    """This worker's place among all of them."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this worker writes the files."""
+        return self.rank == 0
+
+    def rows(self, batch: int, part: int, parts: int) -> tuple[int, int]:
+        """This worker's rows of a global batch, in micro-batch `part` of `parts`.
+
+        Raises:
+            ConfigError: The batch cannot be shared out evenly.
+        """
+        pieces = self.size * parts
+        if batch % pieces:
+            raise ConfigError(
+                f"train.batch is {batch}, which {self.size} workers x {parts} micro-batches cannot share "
+                f"evenly; write train.batch={pieces * max(1, round(batch / pieces))}"
+            )
+        each = batch // pieces
+        first = (self.rank * parts + part) * each
+        return first, first + each
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replaces each worker's tensors by their mean over the workers."""
+        if self.size == 1:
+            return
+        tensors = list(tensors)
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        dist.all_reduce(flat)
+        flat /= self.size
+        for tensor, piece in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+            tensor.copy_(piece.view_as(tensor))
+
+    def any(self, flag: bool) -> bool:
+        """Whether any worker says yes; all get the same answer."""
+        if self.size == 1:
+            return flag
+        votes = torch.tensor([float(flag)])
+        if dist.get_backend() == "nccl":
+            votes = votes.cuda()
+        dist.all_reduce(votes, op=dist.ReduceOp.MAX)
+        return bool(votes.item())
+
+    def same(self, decide: Callable[[], T]) -> T:
+        """What the leading worker decides, for all. Its errors reach every worker."""
+        if self.size == 1:
+            return decide()
+        answer: list[Any] = [None, None]
+        if self.leads:
+            try:
+                answer[0] = decide()
+            except ReverieError as error:
+                answer[1] = error
+        dist.broadcast_object_list(answer)
+        if answer[1] is not None:
+            raise answer[1]
+        return answer[0]
+
+    def wait(self) -> None:
+        """Waits until every worker is here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+def join(device: str) -> World:
+    """Joins the workers that torchrun started, if it did."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return World()
+    if not dist.is_initialized():
+        cuda = device in ("auto", "cuda") and torch.cuda.is_available()
+        if cuda:
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        dist.init_process_group("nccl" if cuda else "gloo")
+    return World(dist.get_rank(), dist.get_world_size())
+
+
+def leave() -> None:
+    """Leaves the group of workers, if there is one."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()

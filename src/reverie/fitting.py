@@ -1,0 +1,282 @@
+"""A run from its first step or its last checkpoint to its end: reports, checkpoints, pictures, signals.
+
+The mathematics of a step is in `training.py`; here is everything around it.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import artifact, checkpoint
+from .errors import DivergedError, ReverieError, StorageError
+from .models.base import Model
+from .monitor import Listener, Progress
+from .runs import RunFolder
+from .training import Plan, State, per_step, train_step
+
+SAVE_SECONDS = 60.0
+REPORT_SECONDS = 2.0
+HUGE = 1e10
+"""A logged value beyond this is an explosion, even while it is finite."""
+
+Painter = Callable[[Model, int], list[Path]]
+
+
+class Interrupted(ReverieError):
+    """A signal stopped the run after it was saved."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+class Fitting:
+    """Trains a state to the end of its plan.
+
+    Arguments:
+        run: The folder to write to.
+        state: Where training stands.
+        plan: What stays the same.
+        listener: Who watches.
+        paint: Makes the pictures of a step, and returns where they are.
+    """
+
+    def __init__(
+        self, run: RunFolder, state: State, plan: Plan, listener: Listener, paint: Painter
+    ) -> None:
+        self.run, self.state, self.plan, self.listener, self.paint = run, state, plan, listener, paint
+        self.units = {
+            f"{phase.name}/{name}": unit
+            for phase in state.model.phases()
+            for name, unit in phase.units.items()
+        }
+        self.samples_per_step = per_step(state.model.phases()) * plan.config.batch
+        self.history: dict[str, list[tuple[int, Tensor]]] = {}
+        self.seconds = 0.0
+        self.picture_steps = picture_steps(plan.steps)
+
+    def resume(self) -> None:
+        """Goes back to the last whole checkpoint, if there is one."""
+        found = checkpoint.load(self.run.checkpoint)
+        if found is None:
+            return
+        for reason in found.damaged:
+            self.listener.said(f"a damaged checkpoint was passed over: {reason}")
+        state = self.state
+        restore(state.model, "model", found.tensors)
+        if state.average:
+            restore(state.average.average, "average", found.tensors)
+        for name, optimizer in state.optimizers.items():
+            checkpoint.restore_optimizer(optimizer, f"optimizer.{name}", found.tensors)
+        state.step, self.seconds = found.step, float(found.facts["seconds"])
+
+    def save(self) -> None:
+        """Writes the checkpoint and the model of this step.
+
+        Raises:
+            StorageError: The disk is full or read-only; what was there before is intact.
+        """
+        self.check()
+        state = self.state
+        final = state.final
+        tensors = named("model", state.model)
+        if state.average:
+            tensors |= named("average", state.average.average)
+        for name, optimizer in state.optimizers.items():
+            tensors |= checkpoint.optimizer_tensors(optimizer, f"optimizer.{name}")
+        facts = {"seconds": self.seconds, "steps": self.plan.steps}
+        checkpoint.save(self.run.checkpoint, state.step, tensors, facts)
+        averaged = state.average is not None
+        config: Any = state.model.config
+        artifact.save_model(final, config, self.run.path, state.step, averaged)
+
+    def go(self) -> None:
+        """Trains to the end.
+
+        Raises:
+            DivergedError: A loss stopped being finite.
+            Interrupted: A signal came; the run was saved first.
+        """
+        world, last = self.plan.world, self.plan.steps
+        self.listener.began(self.run.path, self.state.step, last)
+        with Signals() as signals:
+            if self.state.step == 0:
+                self.picture()
+                self.keep(final=True)
+            begun = saved = reported = time.perf_counter()
+            before, reported_step = self.seconds, self.state.step
+            while self.state.step < last:
+                for name, value in train_step(self.state, self.plan).items():
+                    self.history.setdefault(name, []).append((self.state.step, value))
+                step, now = self.state.step, time.perf_counter()
+                self.seconds = before + now - begun
+                due = step % self.plan.config.log_every == 0 or step == last
+                if due or (world.size == 1 and now - reported > REPORT_SECONDS):
+                    self.report(now - reported, step - reported_step)
+                    reported, reported_step = now, step
+                if step in self.picture_steps:
+                    self.picture()
+                stop = world.any(signals.number > 0) if due else world.size == 1 and signals.number > 0
+                if self.save_due(step, now - saved) and step < last and not stop:
+                    self.keep()
+                    saved = time.perf_counter()
+                if stop and step < last:
+                    self.stop(signals.number)
+            self.keep(final=True)
+
+    def save_due(self, step: int, since: float) -> bool:
+        """Whether a checkpoint is due: every so many steps, or once a minute."""
+        every = self.plan.config.save_every
+        return since > SAVE_SECONDS if every is None else step % every == 0
+
+    def keep(self, final: bool = False) -> None:
+        """Saves on the leading worker; a full disk ends only a save that nothing comes after."""
+        if not self.plan.world.leads:
+            return
+        try:
+            self.save()
+        except StorageError as error:
+            if final:
+                raise
+            self.listener.said(f"{error}; training goes on")
+
+    def stop(self, number: int) -> None:
+        """Saves and leaves, with the command that goes on."""
+        self.keep(final=True)
+        raise Interrupted(
+            f"stopped at step {self.state.step} of {self.plan.steps}, saved. "
+            f"Go on with: reverie resume {self.run.path}",
+            number or signal.SIGTERM,
+        )
+
+    def report(self, seconds: float, steps: int) -> None:
+        """Averages what was logged since the last report, over time and over the workers."""
+        self.check()
+        names = list(self.history)
+        means = torch.stack([torch.stack([v.float() for _, v in self.history[n]]).mean() for n in names])
+        self.plan.world.average([means])
+        values = dict(zip(names, means.tolist(), strict=True))
+        self.history.clear()
+        rate = steps * self.samples_per_step / max(seconds, 1e-9)
+        left = (self.plan.steps - self.state.step) * self.samples_per_step
+        progress = Progress(
+            step=self.state.step,
+            steps=self.plan.steps,
+            seen=self.state.step * self.samples_per_step,
+            seconds=self.seconds,
+            rate=rate,
+            remaining=left / max(rate, 1e-9),
+            values=values,
+            units=self.units,
+            health=self.state.model.health(values),
+        )
+        if self.plan.world.leads:
+            try:
+                self.run.append_log(progress.line())
+            except OSError as error:
+                self.listener.said(f"log.jsonl: a line is missing ({error.strerror})")
+            self.listener.progressed(progress)
+
+    def check(self) -> None:
+        """Looks at all logged values at once, since looking at each would stall the device.
+
+        Raises:
+            DivergedError: One is not finite, or enormous; checkpoints made before it are good.
+        """
+        for name, pairs in self.history.items():
+            values = torch.stack([value for _, value in pairs]).float()
+            bad = (~(values.abs() < HUGE)).nonzero()
+            if len(bad):
+                index = int(bad[0])
+                raise DivergedError(self.advice(name, pairs[index][0], float(values[index])))
+
+    def advice(self, name: str, step: int, value: float) -> str:
+        """What went wrong, what was kept, and what to try."""
+        config = self.plan.config
+        player = name.partition("/")[0]
+        path = f"train.players.{player}.lr" if player in config.players else "train.optimizer.lr"
+        lr = config.players.get(player, config.optimizer).lr
+        lower = f"{path}={lr / 3:.2g}" if isinstance(lr, float) else f"a lower {path}"
+        clip = "" if config.clip else ", or train.clip=1"
+        kept = sorted(self.run.checkpoint.glob("step-*"))
+        good = f"step {int(kept[-1].name[5:])} is kept" if kept else "nothing was saved yet"
+        return (
+            f"{name} became {value:.3g} at step {step}; {good} in {self.run.checkpoint}. "
+            f"Try a new run with {lower}{clip}"
+        )
+
+    def picture(self) -> None:
+        """Paints on the leading worker; a picture that cannot be written does not stop a run."""
+        if not self.plan.world.leads:
+            return
+        try:
+            for path in self.paint(self.state.final, self.state.step):
+                self.listener.pictured(path)
+        except StorageError as error:
+            self.listener.said(f"{error}; training goes on")
+
+
+class Signals:
+    """Turns the first Ctrl-C or SIGTERM into a number to look at; a second Ctrl-C leaves at once."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.number and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.number = number
+
+
+def picture_steps(steps: int) -> set[int]:
+    """When to look: often at first, then every twentieth of the run."""
+    early = {max(1, round(steps * share)) for share in (0.002, 0.005, 0.01, 0.02, 0.035)}
+    return early | {max(1, round(steps * k / 20)) for k in range(1, 21)}
+
+
+def named(prefix: str, model: torch.nn.Module) -> dict[str, Tensor]:
+    """The tensors of a module under a prefix."""
+    return {f"{prefix}.{name}": tensor for name, tensor in model.state_dict().items()}
+
+
+def restore(model: torch.nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
+    """Puts back what `named` gave."""
+    start = prefix + "."
+    own = {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+    model.load_state_dict(own)
+
+
+def measured_steps(make: Callable[[], tuple[State, Plan]], seconds: float) -> int:
+    """How many steps fit into a wall time: a throwaway copy of the run is timed for a few seconds."""
+    state, plan = make()
+    begun = time.perf_counter()
+    trial, taken, spent = min(3.0, 0.05 * seconds), 0, 0.0
+    train_step(state, plan)  # the first step warms up
+    while not plan.world.any(spent > trial):
+        first = time.perf_counter()
+        for _ in range(5):
+            train_step(state, plan)
+        spent, taken = spent + time.perf_counter() - first, taken + 5
+    # Pictures and checkpoints take their share of the time as well.
+    left = max(seconds - (time.perf_counter() - begun), 0.5 * seconds) * 0.95
+    return max(1, int(left * taken / spent))

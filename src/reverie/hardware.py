@@ -1,0 +1,76 @@
+"""What the machine has: device, precision, and a word for it in records."""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from .errors import ConfigError
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def pick_device(device: Device) -> torch.device:
+    """The device asked for, or the best one here.
+
+    Raises:
+        ConfigError: This machine has no such device.
+    """
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        device = "cuda" if here["cuda"] else "mps" if here["mps"] else "cpu"
+    if not here[device]:
+        found = [name for name, available in here.items() if available]
+        raise ConfigError(f"device is {device!r}, and this machine has {', '.join(found)}")
+    return torch.device(device, torch.cuda.current_device() if device == "cuda" else None)
+
+
+def pick_precision(precision: Precision, device: torch.device, convolutional: bool) -> torch.dtype:
+    """float32, or bfloat16 where the hardware multiplies it faster.
+
+    On a CPU only convolutions gain: small matrix products lose more in conversions than they win.
+    """
+    if precision == "auto":
+        gains = device.type == "cuda" or (device.type == "cpu" and convolutional)
+        precision = "bf16" if gains and has_bf16(device) else "fp32"
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device has bfloat16 arithmetic in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    return device.type == "cpu" and bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """The processor's feature flags; empty where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return frozenset(flags.partition(":")[2].split())
+
+
+def machine() -> str:
+    """The class of this machine, e.g. "AMD EPYC, 2 cores" or "NVIDIA H200"."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{_processor()}, {os.cpu_count()} cores"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

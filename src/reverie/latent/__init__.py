@@ -1,0 +1,1 @@
+"""The slots of the latent family: posteriors, priors, likelihoods, bounds and terms."""

@@ -1,0 +1,71 @@
+"""Bounds on the log-likelihood. Each gives a surrogate to descend and an honest value to log.
+
+K is the number of draws for each sample, B the batch, Z the latent dimensions; all values are nats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+from torch import Tensor
+
+from ..config import Section
+from ..losses.divergences import log_mean_exp
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What a bound is made of.
+
+    Arguments:
+        log_likelihood: log p(x|z), `(K, B)`.
+        log_ratio: log q(z|x) - log p(z), `(K, B)`; None where a bound asks for the KL alone.
+        kl: KL(q(z|x) || p(z)), `(B, Z)` or `(B, 1)`.
+    """
+
+    log_likelihood: Tensor
+    log_ratio: Tensor | None
+    kl: Tensor
+
+
+class ELBO(Section):
+    """E_q[log p(x|z)] - KL(q(z|x) || p(z)). Kingma & Welling (2014), eq. 3."""
+
+    kind: Literal["elbo"] = "elbo"
+    draws: PositiveInt = 1
+    """Draws of z for each sample; more make the gradient less noisy, not the bound tighter."""
+
+    @property
+    def needs_ratio(self) -> bool:
+        """Whether it is made of single draws' weights."""
+        return False
+
+    def __call__(self, draws: Draws, beta: float) -> tuple[Tensor, Tensor]:
+        """The loss with the KL weighted by `beta`, and the bound itself: scalars."""
+        log_likelihood, kl = draws.log_likelihood.mean(), draws.kl.sum(1).mean()
+        return beta * kl - log_likelihood, log_likelihood - kl
+
+
+class IWAE(Section):
+    """log mean_k p(x, z_k) / q(z_k|x). Burda et al. (2016), eq. 8."""
+
+    kind: Literal["iwae"] = "iwae"
+    draws: PositiveInt = 5
+    """Draws of z for each sample: the bound tightens with them."""
+
+    @property
+    def needs_ratio(self) -> bool:
+        """Whether it is made of single draws' weights."""
+        return True
+
+    def __call__(self, draws: Draws, beta: float) -> tuple[Tensor, Tensor]:
+        """The negative bound, and the bound: scalars. `beta` is 1, checked at construction."""
+        if draws.log_ratio is None:
+            raise AssertionError("the IWAE bound was given no log ratio")
+        value = log_mean_exp(draws.log_likelihood - draws.log_ratio).mean()
+        return -value, value
+
+
+Bound = Annotated[ELBO | IWAE, Field(discriminator="kind")]

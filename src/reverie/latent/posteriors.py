@@ -1,0 +1,70 @@
+"""Approximate posteriors q(z|x): what an encoder's outputs mean.
+
+K is the number of draws for each sample, B the batch, Z the latent dimensions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveFloat
+from torch import Tensor
+
+from ..config import Section
+from ..losses.divergences import normal_log_prob
+from ..tensors import Noise
+
+
+@dataclass(frozen=True)
+class NormalPosterior:
+    """q(z|x) = N(mean, diag exp(log_var)), both `(B, Z)`."""
+
+    mean: Tensor
+    log_var: Tensor
+
+    def sample(self, draws: int, noise: Noise) -> Tensor:
+        """Reparametrised draws, `(K, B, Z)`. Kingma & Welling (2014), section 2.4."""
+        # The batch comes first in the noise, so that every worker keeps the rows of its samples.
+        standard = noise.normal(len(self.mean), draws, self.mean.shape[1]).transpose(0, 1)
+        return self.mean + (0.5 * self.log_var).exp() * standard
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z|x) in nats: `(K, B, Z)` to `(K, B)`."""
+        return normal_log_prob(z, self.mean, self.log_var).sum(2)
+
+
+class DiagonalGaussian(Section):
+    """A mean and a variance for each latent dimension. Kingma & Welling (2014), eq. 9."""
+
+    kind: Literal["diagonal_gaussian"] = "diagonal_gaussian"
+
+    def outputs(self, latent: int) -> int:
+        """How many numbers the encoder gives for each sample."""
+        return 2 * latent
+
+    def __call__(self, encoded: Tensor) -> NormalPosterior:
+        """Reads the encoder's outputs `(B, 2 Z)`."""
+        mean, log_var = encoded.float().chunk(2, dim=1)
+        return NormalPosterior(mean, log_var)
+
+
+class FixedGaussian(Section):
+    """A mean for each latent dimension and one fixed variance. Ghosh et al. (2020), section 3 (CV-VAE)."""
+
+    kind: Literal["fixed_gaussian"] = "fixed_gaussian"
+    scale: PositiveFloat = 0.1
+    """The standard deviation of q(z|x)."""
+
+    def outputs(self, latent: int) -> int:
+        """How many numbers the encoder gives for each sample."""
+        return latent
+
+    def __call__(self, encoded: Tensor) -> NormalPosterior:
+        """Reads the encoder's outputs `(B, Z)`."""
+        mean = encoded.float()
+        return NormalPosterior(mean, torch.full_like(mean, self.scale).log() * 2)
+
+
+Posterior = Annotated[DiagonalGaussian | FixedGaussian, Field(discriminator="kind")]

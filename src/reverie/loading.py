@@ -1,0 +1,195 @@
+"""A trained model to use: samples, codes and reconstructions in the units of the data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .artifact import Card, load_model
+from .errors import ConfigError
+from .hardware import Device, pick_device
+from .models.base import Decoder, Encoder, Likelihood, Reconstructor, Sampler, capabilities, require
+from .pictures import grid, save_png, to_png
+from .runs import find_run
+from .spec import Pixels, affine
+from .tensors import mix, noise_of
+from .training import looking
+
+CHUNK = 500
+SAMPLED = 64
+"""Samples are drawn in chunks of this size, each with a seed of its own."""
+
+
+class Samples(Tensor):
+    """A tensor `(N, *shape)` in data units that shows itself in a notebook and saves itself as a PNG."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    def _repr_png_(self) -> bytes | None:
+        pictures = self.as_subclass(Tensor)
+        return to_png(grid(pictures)) if pictures.dim() == 4 and len(pictures) else None
+
+    def save(self, path: str | os.PathLike[str], columns: int | None = None) -> Path:
+        """Writes the pictures as one PNG grid and returns its path."""
+        save_png(grid(self.as_subclass(Tensor), columns), Path(path))
+        return Path(path)
+
+
+class Loaded:
+    """A model with its weights. All that goes in and comes out is in data units: pixels in [0, 1].
+
+    Every method that the model cannot do raises `CapabilityError` and says what it can.
+
+    Arguments:
+        folder: Where `model.json` and `model.safetensors` are.
+        device: Where to compute.
+    """
+
+    def __init__(self, folder: Path, device: Device = "auto") -> None:
+        self.folder = folder
+        model, self.card = load_model(folder)
+        self.device = pick_device(device)
+        self.model = model.to(self.device)
+        self._scale, self._shift = affine(self.model.value_range)
+
+    def __repr__(self) -> str:
+        count = sum(p.numel() for p in self.model.parameters())
+        verbs = ", ".join(self.can)
+        return f"{self.card.model.kind} of {self.spec.shape}, {count:,} parameters; can {verbs}"
+
+    @property
+    def spec(self) -> Any:
+        """What it was built for: a `Pixels` or a `Vector`."""
+        return self.card.spec
+
+    @property
+    def config(self) -> Any:
+        """The model's settings."""
+        return self.card.model
+
+    @property
+    def info(self) -> Card:
+        """Everything `model.json` says."""
+        return self.card
+
+    @property
+    def can(self) -> tuple[str, ...]:
+        """The verbs it can do."""
+        return capabilities(self.model)
+
+    def sample(self, count: int = 64, *, seed: int = 0) -> Samples:
+        """Draws `(count, *shape)`. Sample i of a seed is the same whatever the count."""
+        require(self.model, "sample")
+        if count < 1:
+            raise ConfigError(f"count is {count}; write at least 1")
+        model = cast(Sampler, self.model)
+        with looking(self.model):
+            pieces = [
+                model.sample(SAMPLED, noise_of(mix(seed, chunk), self.device))
+                for chunk in range(-(-count // SAMPLED))
+            ]
+        return self._out(pieces)[:count].as_subclass(Samples)
+
+    def encode(self, x: Any) -> Tensor:
+        """Latents `(N, Z)` of samples `(N, *shape)`, without noise."""
+        require(self.model, "encode")
+        model = cast(Encoder, self.model)
+        with looking(self.model):
+            return torch.cat([model.encode(part).cpu() for part in self._in(x)])
+
+    def decode(self, z: Any) -> Samples:
+        """Samples of latents `(N, Z)`, without noise."""
+        require(self.model, "decode")
+        model = cast(Decoder, self.model)
+        z = torch.as_tensor(z, dtype=torch.float32)
+        if z.dim() != 2 or z.shape[1] != model.latent:
+            raise ConfigError(f"latents are {tuple(z.shape)}; expected (N, {model.latent})")
+        with looking(self.model):
+            pieces = [model.decode(part.to(self.device)) for part in z.split(CHUNK)]
+        return self._out(pieces).as_subclass(Samples)
+
+    def reconstruct(self, x: Any) -> Samples:
+        """Samples through their latents and back, without noise."""
+        require(self.model, "reconstruct")
+        model = cast(Reconstructor, self.model)
+        with looking(self.model):
+            pieces = [model.reconstruct(part) for part in self._in(x)]
+        return self._out(pieces).as_subclass(Samples)
+
+    def log_likelihood(self, x: Any, *, draws: int = 50, seed: int = 0) -> Tensor:
+        """A lower bound of log p(x) in nats, `(N,)`: the IWAE bound of so many draws.
+
+        The density is of the values that the networks see, pixels in [0, 1].
+        """
+        require(self.model, "bound the likelihood")
+        model, noise = cast(Likelihood, self.model), noise_of(seed, self.device)
+        with looking(self.model):
+            parts = self._in(x, max(1, 5000 // draws))
+            return torch.cat([model.log_likelihood(p, noise, draws).cpu() for p in parts])
+
+    def interpolate(self, start: Any, end: Any, steps: int = 10) -> Samples:
+        """The way from each start to each end through the latents: `(N * steps, *shape)`, row by row.
+
+        Starts and ends are samples for a model that encodes, and latents for one that does not.
+        """
+        require(self.model, "decode")
+        encodes = isinstance(self.model, Encoder)
+        ends = [self.encode(x) if encodes else torch.as_tensor(x) for x in (start, end)]
+        way = torch.linspace(0, 1, steps)[None, :, None]
+        z = straight(*ends, way) if encodes else spherical(*ends, way)
+        return self.decode(z.flatten(0, 1))
+
+    def noise(self, count: int, *, seed: int = 0) -> Tensor:
+        """Latents `(count, Z)` from N(0, I)."""
+        require(self.model, "decode")
+        return noise_of(seed).normal(count, cast(Decoder, self.model).latent)
+
+    def _in(self, x: Any, chunk: int = CHUNK) -> Iterable[Tensor]:
+        """Checks samples, and brings them to the networks' range and device in chunks."""
+        if isinstance(x, np.ndarray) or not isinstance(x, Tensor):
+            x = torch.as_tensor(np.asarray(x))
+        x = x.as_subclass(Tensor)
+        x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
+        shape = tuple(self.spec.shape)
+        if tuple(x.shape) == shape:
+            x = x[None]
+        if tuple(x.shape[1:]) != shape or not len(x):
+            raise ConfigError(f"samples are {tuple(x.shape)}; expected (N, {', '.join(map(str, shape))})")
+        if isinstance(self.spec, Pixels) and (x.min() < 0 or x.max() > 1):
+            raise ConfigError(
+                f"pixels span [{x.min():.3g}, {x.max():.3g}]; expected values in [0, 1], or uint8"
+            )
+        return (part.to(self.device) * self._scale + self._shift for part in x.split(chunk))
+
+    def _out(self, pieces: list[Tensor]) -> Tensor:
+        x = (torch.cat([piece.float().cpu() for piece in pieces]) - self._shift) / self._scale
+        return x.clamp(0, 1) if isinstance(self.spec, Pixels) else x
+
+
+def load(run: str | os.PathLike[str], *, device: Device = "auto") -> Loaded:
+    """Loads the model of a run folder; neither the data nor the run's settings are needed.
+
+    Raises:
+        ConfigError: There is no such run.
+        ModelFileError: Its files are missing, altered or truncated.
+    """
+    return Loaded(find_run(run).path, device)
+
+
+def straight(start: Tensor, end: Tensor, way: Tensor) -> Tensor:
+    """Straight lines between `(N, Z)` and `(N, Z)`: `(N, steps, Z)`."""
+    return torch.lerp(start[:, None], end[:, None], way)
+
+
+def spherical(start: Tensor, end: Tensor, way: Tensor) -> Tensor:
+    """Great arcs, which keep the length that Gaussian noise has. White (2016), section 2.1."""
+    cosine = torch.nn.functional.cosine_similarity(start, end)[:, None, None].clamp(-1, 1)
+    angle = cosine.acos().clamp_min(1e-4)
+    left, right = ((1 - way) * angle).sin(), (way * angle).sin()
+    return (left * start[:, None] + right * end[:, None]) / angle.sin()

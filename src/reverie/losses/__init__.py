@@ -1,0 +1,1 @@
+"""Pure functions of scores, samples and codes; the equation of each stands beside it."""

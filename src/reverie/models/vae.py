@@ -1,0 +1,153 @@
+r"""Variational autoencoder: encoder, posterior, prior, decoder, likelihood, bound and terms.
+
+A published variant is a choice of members, not a class.
+
+References:
+    | Auto-Encoding Variational Bayes (Kingma & Welling, 2014), section 3
+    | https://arxiv.org/abs/1312.6114
+    | beta-VAE (Higgins et al., 2017) for `beta` other than 1
+    | https://openreview.net/forum?id=Sy2fzU9gl
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import PositiveInt
+from torch import Tensor
+
+from ..config import Section
+from ..latent.bounds import ELBO, Bound, Draws
+from ..latent.likelihoods import Bernoulli, Likelihood
+from ..latent.posteriors import DiagonalGaussian, Posterior
+from ..latent.priors import Prior, StandardNormal
+from ..latent.terms import Term
+from ..losses.divergences import log_mean_exp
+from ..networks import MLP, Network
+from ..schedules import Hyper, value_at
+from ..spec import Pixels, Vector
+from ..tensors import Noise
+from .base import Batch, Model, Phase
+from .slots import check_bound, check_likelihood
+
+ACTIVE = 0.01
+"""Nats of KL from which a latent dimension counts as in use."""
+
+
+class VAEConfig(Section):
+    """A VAE; the decoder mirrors the encoder."""
+
+    kind: Literal["vae"] = "vae"
+    latent: PositiveInt = 20
+    """The number of latent dimensions Z."""
+    network: Network = MLP(widths=(256, 128))
+    """The encoder, and mirrored the decoder."""
+    posterior: Posterior = DiagonalGaussian()
+    """q(z|x)."""
+    prior: Prior = StandardNormal()
+    """p(z)."""
+    likelihood: Likelihood = Bernoulli()
+    """p(x|z)."""
+    bound: Bound = ELBO()
+    """The bound on log p(x) that is maximised."""
+    beta: Hyper = 1.0
+    """The weight of the KL in the loss; 1 is the ELBO."""
+    terms: tuple[Term, ...] = ()
+    """What else is added to the loss."""
+
+    def build(self, spec: Pixels | Vector) -> VAE:
+        """The model for this data.
+
+        Raises:
+            ConfigError: Two choices do not go together; the message says what to choose.
+        """
+        return VAE(self, spec)
+
+
+class VAE(Model):
+    """Minimises -E_q[log p(x|z)] + beta KL(q(z|x) || p(z)), in nats per sample (eq. 3)."""
+
+    family = "a VAE"
+
+    def __init__(self, config: VAEConfig, spec: Pixels | Vector) -> None:
+        super().__init__(spec, config.likelihood.value_range)
+        check_likelihood(config.likelihood, spec)
+        has_parts = isinstance(config.prior, StandardNormal)
+        check_bound(config.bound, config.beta, config.terms, has_parts)
+        self.config, self.latent = config, config.latent
+        outputs = config.posterior.outputs(config.latent)
+        self.encoder = config.network.encoder(spec.shape, outputs)
+        self.likelihood = config.likelihood.build()
+        self.decoder = config.network.decoder(config.latent, spec.shape, self.likelihood.outputs)
+        self.prior = config.prior.build(config.latent)
+
+    def phases(self) -> list[Phase]:
+        names = ["-bound", "distortion", "rate", *(term.kind for term in self.config.terms)]
+        units = {name: "nats" for name in names} | {"active": "latents"}
+        return [Phase(name="elbo", network=self, loss=self.loss, units=units)]
+
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted bound and terms, averaged over the batch."""
+        config = self.config
+        draws, z = self.draws(batch.x, batch.noise, config.bound.draws, config.bound.needs_ratio)
+        beta = value_at(config.beta, batch.seen, batch.total)
+        loss, bound = config.bound(draws, beta)
+        parts = {
+            "-bound": -bound,
+            "distortion": -draws.log_likelihood.mean(),
+            "rate": draws.kl.sum(1).mean(),
+            "active": (draws.kl.mean(0) > ACTIVE).sum(),
+        }
+        for term in config.terms:
+            value = term(draws.kl, z[0], self.prior.sample(len(batch.x), batch.noise))
+            loss = loss + value_at(term.weight, batch.seen, batch.total) * value
+            parts[term.kind] = value
+        return loss, parts
+
+    def losses(self, batch: Batch) -> Mapping[str, tuple[Tensor, str]]:
+        """The parts of the ELBO of every sample, `(B,)` in nats."""
+        draws, _ = self.draws(batch.x, batch.noise, 1, ratio=False)
+        distortion, rate = -draws.log_likelihood[0], draws.kl.sum(1)
+        values = {"-elbo": distortion + rate, "distortion": distortion, "rate": rate}
+        return {name: (value, "nats") for name, value in values.items()}
+
+    def draws(self, x: Tensor, noise: Noise, count: int, ratio: bool) -> tuple[Draws, Tensor]:
+        """What a bound is made of, and the codes `(K, B, Z)` it was made with."""
+        posterior = self.config.posterior(self.encoder(x))
+        z = posterior.sample(count, noise)
+        decoded = self.decoder(z.flatten(0, 1))
+        repeated = x.expand(count, *x.shape).flatten(0, 1) if count > 1 else x
+        log_likelihood = self.likelihood.log_prob(decoded, repeated).unflatten(0, (count, -1))
+        log_ratio = posterior.log_prob(z) - self.prior.log_prob(z) if ratio else None
+        return Draws(log_likelihood, log_ratio, self.prior.kl(posterior, z)), z
+
+    def log_likelihood(self, x: Tensor, noise: Noise, draws: int) -> Tensor:
+        """The IWAE bound of `draws` draws in nats, `(B,)`. Burda et al. (2016), eq. 8."""
+        made, _ = self.draws(x, noise, draws, ratio=True)
+        assert made.log_ratio is not None
+        return log_mean_exp(made.log_likelihood - made.log_ratio)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The posterior's mean, `(B, Z)`."""
+        return self.config.posterior(self.encoder(x)).mean
+
+    def decode(self, z: Tensor) -> Tensor:
+        """E[x|z], `(B, *shape)`."""
+        return self.likelihood.mean(self.decoder(z))
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """E[x | posterior mean of x]."""
+        return self.decode(self.encode(x))
+
+    def sample(self, count: int, noise: Noise) -> Tensor:
+        """E[x|z] for z from the prior: the picture that papers show, without pixel noise."""
+        return self.decode(self.prior.sample(count, noise))
+
+    def health(self, parts: Mapping[str, float]) -> str:
+        rate, active = parts["elbo/rate"], parts["elbo/active"]
+        if rate < 0.1:
+            return "collapsed: the latents carry nothing; lower model.beta, or raise it slowly"
+        if not isinstance(self.config.prior, StandardNormal):
+            return f"latents carry {rate:.1f} nats"
+        return f"{active:.0f} of {self.latent} latents in use, carrying {rate:.1f} nats"

@@ -1,0 +1,100 @@
+"""Optimizers, and the average of the weights that runs beside them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+from torch import nn
+
+from .config import Section
+from .schedules import Hyper
+
+
+class Adam(Section):
+    """Adam, with decoupled weight decay if any. Kingma & Ba (2015); Loshchilov & Hutter (2019)."""
+
+    kind: Literal["adam"] = "adam"
+    lr: Hyper = 1e-3
+    """The learning rate."""
+    betas: tuple[NonNegativeFloat, NonNegativeFloat] = (0.9, 0.999)
+    """Decay rates of the two moments; GANs often use (0, 0.9) or (0.5, 0.999)."""
+    eps: PositiveFloat = 1e-8
+    """What keeps the division finite."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Decoupled weight decay."""
+
+    def build(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimizer; its learning rate is set anew at every step."""
+        # Weights of mixed devices or dtypes have no fused form; ours never are.
+        kind = torch.optim.AdamW if self.weight_decay else torch.optim.Adam
+        return kind(
+            parameters,
+            lr=1.0,
+            betas=self.betas,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+
+
+class SGD(Section):
+    """Stochastic gradient descent with momentum."""
+
+    kind: Literal["sgd"] = "sgd"
+    lr: Hyper = 1e-2
+    """The learning rate."""
+    momentum: NonNegativeFloat = 0.0
+    """How much of the last step is repeated."""
+
+    def build(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimizer; its learning rate is set anew at every step."""
+        return torch.optim.SGD(parameters, lr=1.0, momentum=self.momentum)
+
+
+Optimizer = Annotated[Adam | SGD, Field(discriminator="kind")]
+
+RAMP = 0.05
+"""The half-life is at most this share of the samples seen, so that the start is soon forgotten."""
+
+
+class Average:
+    """An exponential moving average of some networks' weights. Karras et al. (2020), appendix B.
+
+    Arguments:
+        average: The module that holds the average.
+        current: The module that is trained, of the same structure.
+        networks: Names of the submodules to average; all else is copied when asked for.
+        half_life: Samples after which a weight's share has halved.
+    """
+
+    def __init__(
+        self, average: nn.Module, current: nn.Module, networks: list[str], half_life: float
+    ) -> None:
+        self.average, self.current, self.half_life = average, current, half_life
+        names = {
+            f"{network}.{name}" if network else name
+            for network in networks
+            for name, _ in current.get_submodule(network).named_parameters()
+        }
+        mine, theirs = dict(average.named_parameters()), dict(current.named_parameters())
+        self._mine = [mine[name] for name in sorted(names)]
+        self._theirs = [theirs[name] for name in sorted(names)]
+        self._copied = [(mine[n], theirs[n]) for n in theirs if n not in names]
+
+    @torch.no_grad()
+    def update(self, seen: int, batch: int) -> None:
+        """Moves the average after `batch` samples, `seen` before them."""
+        half_life = min(self.half_life, RAMP * (seen + batch))
+        torch._foreach_lerp_(self._mine, self._theirs, 1 - 0.5 ** (batch / half_life))
+
+    @torch.no_grad()
+    def complete(self) -> nn.Module:
+        """The averaged module, with buffers and all unaveraged weights copied from the current one."""
+        for mine, theirs in self._copied:
+            mine.copy_(theirs)
+        pairs = zip(self.average.buffers(), self.current.buffers(), strict=True)
+        for mine, theirs in pairs:
+            mine.copy_(theirs)
+        return self.average

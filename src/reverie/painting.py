@@ -1,0 +1,146 @@
+"""The pictures of a run: samples of fixed noise, reconstructions, ways and maps through the latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from . import plots
+from .data.dataset import Dataset
+from .data.stream import to_range
+from .loading import Loaded
+from .models.base import Decoder, Encoder, Model, Reconstructor, Sampler
+from .pictures import grid, save_png
+from .runs import RunFolder
+from .spec import Pixels, Vector, affine
+from .storage import write_bytes
+from .tensors import noise_of
+from .training import looking
+
+SHOWN = 64
+PAIRS = 32
+COLUMNS = 16
+
+
+class Painter:
+    """Paints what a model does now, always from the same noise and the same held-out samples.
+
+    Arguments:
+        run: The folder to paint into.
+        dataset: The data; its test split is shown, never its training split.
+    """
+
+    def __init__(self, run: RunFolder, dataset: Dataset) -> None:
+        self.run = run
+        count = min(2000 if isinstance(dataset.spec, Vector) else PAIRS, len(dataset.test))
+        self.held_out = to_range(dataset.test.rows(torch.arange(count)))
+
+    def __call__(self, model: Model, step: int) -> list[Path]:
+        """Writes the pictures of a step; a model is shown in whatever it can do."""
+        device = next(model.parameters()).device
+        scale, shift = affine(model.value_range)
+        x = (self.held_out * scale + shift).to(device)
+        with looking(model):
+            if isinstance(model.spec, Vector):
+                return self._clouds(model, x, step)
+            made: dict[str, Tensor] = {}
+            if isinstance(model, Sampler):
+                made["samples"] = model.sample(SHOWN, noise_of(0, device))
+            if isinstance(model, Reconstructor):
+                made["reconstructions"] = beside(x, model.reconstruct(x))
+        return [
+            self._save(f"{name}-{step:08d}.png", (shown.float().cpu() - shift) / scale)
+            for name, shown in made.items()
+        ]
+
+    def _clouds(self, model: Model, x: Tensor, step: int) -> list[Path]:
+        groups = {"data": x.cpu()}
+        if isinstance(model, Sampler):
+            groups["samples"] = model.sample(len(x), noise_of(0, x.device)).float().cpu()
+        elif isinstance(model, Reconstructor):
+            groups["reconstructions"] = model.reconstruct(x).float().cpu()
+        path = self.run.samples / f"samples-{step:08d}.png"
+        write_bytes(path, plots.clouds({name: flat_2d(points) for name, points in groups.items()}))
+        return [path]
+
+    def _save(self, name: str, shown: Tensor) -> Path:
+        path = self.run.samples / name
+        save_png(grid(shown, COLUMNS), path)
+        return path
+
+
+def beside(x: Tensor, x_hat: Tensor) -> Tensor:
+    """Rows of originals, each over the row of its reconstructions: `(2 N, C, H, W)`."""
+    count = len(x) - len(x) % COLUMNS or len(x)
+    width = min(COLUMNS, count)
+    pairs = [x[:count].unflatten(0, (-1, width)), x_hat[:count].unflatten(0, (-1, width))]
+    return torch.stack(pairs, 1).flatten(0, 2)
+
+
+def flat_2d(points: Tensor) -> Tensor:
+    """The first two entries of each point, `(N, 2)`; one-dimensional points lie on a line."""
+    flat = points.flatten(1)
+    return flat[:, :2] if flat.shape[1] > 1 else torch.cat([flat, torch.zeros_like(flat)], 1)
+
+
+def gallery(run: RunFolder, loaded: Loaded, dataset: Dataset) -> list[Path]:
+    """The pictures of a finished run: interpolations, traversals and a map of the latents."""
+    made = []
+    pixels = isinstance(loaded.spec, Pixels)
+    if pixels and isinstance(loaded.model, Decoder):
+        made.append(interpolations(run, loaded, dataset))
+    if pixels and isinstance(loaded.model, Decoder) and isinstance(loaded.model, Encoder):
+        made.append(traversals(run, loaded, dataset))
+    if isinstance(loaded.model, Encoder):
+        made.append(latent_map(run, loaded, dataset))
+    return made
+
+
+def interpolations(run: RunFolder, loaded: Loaded, dataset: Dataset, rows: int = 6) -> Path:
+    """Ways between held-out samples, or between noises where a model cannot encode."""
+    if isinstance(loaded.model, Encoder):
+        rows = min(rows, len(dataset.test) // 2) or 1
+        starts = to_range(dataset.test.rows(torch.arange(rows)))
+        ends = to_range(dataset.test.rows(len(dataset.test) - 1 - torch.arange(rows)))
+    else:
+        starts, ends = loaded.noise(rows, seed=1), loaded.noise(rows, seed=2)
+    path = run.samples / "interpolations.png"
+    save_png(grid(loaded.interpolate(starts, ends, 12), 12), path)
+    return path
+
+
+def traversals(run: RunFolder, loaded: Loaded, dataset: Dataset, rows: int = 10) -> Path:
+    """One latent a row moved over its range, the others held: those that vary most over the data."""
+    count = min(1000, len(dataset.test))
+    codes = loaded.encode(to_range(dataset.test.rows(torch.arange(count))))
+    mean, std = codes.mean(0), codes.std(0, correction=0)
+    order = std.argsort(descending=True)[:rows]
+    z = mean.repeat(len(order) * 11, 1).unflatten(0, (len(order), 11)).clone()
+    for row, latent in enumerate(order.tolist()):
+        z[row, :, latent] = mean[latent] + torch.linspace(-2.5, 2.5, 11) * std[latent]
+    path = run.samples / "traversals.png"
+    save_png(grid(loaded.decode(z.flatten(0, 1)), 11), path)
+    return path
+
+
+def latent_map(run: RunFolder, loaded: Loaded, dataset: Dataset, count: int = 3000) -> Path:
+    """Held-out codes on their two widest directions, coloured by class."""
+    index = torch.arange(min(count, len(dataset.test)))
+    codes = cast(Tensor, loaded.encode(to_range(dataset.test.rows(index))))
+    points, share = principal_plane(codes)
+    labels = None if dataset.test.y is None else dataset.test.y[index]
+    title = f"held-out codes, first two principal components ({100 * share:.0f} % of the variance)"
+    path = run.samples / "latents.png"
+    write_bytes(path, plots.cloud(points, labels, loaded.spec.classes, title))
+    return path
+
+
+def principal_plane(codes: Tensor) -> tuple[Tensor, float]:
+    """Codes `(N, Z)` on their first two principal components `(N, 2)`, and the variance they keep."""
+    centred = (codes - codes.mean(0)).double()
+    _, spread, directions = torch.linalg.svd(centred, full_matrices=False)
+    kept = spread[:2].square().sum() / spread.square().sum().clamp_min(1e-30)
+    return flat_2d(centred @ directions[:2].T).float(), float(kept)

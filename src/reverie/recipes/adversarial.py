@@ -1,0 +1,98 @@
+"""Recipes of GANs."""
+
+from __future__ import annotations
+
+from ..losses.adversarial import NonSaturating, Relativistic, Wasserstein
+from ..losses.penalties import R1R2, WGANGP
+from ..models import GANConfig
+from ..networks import MLP, Conv, Residual
+from ..optim import Adam
+from ..schedules import Ramp
+from ..settings import TrainConfig
+from ..spec import Pixels, Vector
+from .choices import convolutions
+
+
+def gan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
+    """The fully connected GAN of every tutorial: noise 100, 256-512-1024-784 against 512-256-1.
+
+    Run:     reverie train gan --data mnist
+    Takes:   not measured yet.
+    Expect:  not measured yet.
+    Differs: Goodfellow et al. (2014) use maxout and dropout; this is the tutorials' form.
+    """
+    model = GANConfig(
+        latent=100,
+        generator=MLP(widths=(1024, 512, 256), activation="relu"),
+        critic=MLP(widths=(512, 256), activation="leaky_relu"),
+        game=NonSaturating(),
+    )
+    return model, TrainConfig(budget="100 epochs", batch=64, optimizer=Adam(lr=2e-4))
+
+
+def dcgan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
+    """DCGAN at 28-32 pixels: strided convolutions, batch norm, no penalty: the historical control.
+
+    Run:     reverie train dcgan --data mnist
+    Takes:   not measured yet.
+    Expect:  not measured yet.
+    Differs: Radford et al. (2016) have 64 pixels, four stages up to 1024 channels and batch 128.
+    """
+    generator = Conv(widths=(64, 128), norm="batch", init="normal")
+    critic = generator.with_(activation="leaky_relu")
+    model = GANConfig(
+        latent=100,
+        generator=convolutions(spec, generator),
+        critic=convolutions(spec, critic),
+        game=NonSaturating(),
+    )
+    adam = Adam(lr=2e-4, betas=(0.5, 0.999))
+    return model, TrainConfig(budget="5 epochs", batch=64, optimizer=adam)
+
+
+def wgan_gp(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
+    """WGAN with a gradient penalty: five critic turns to each of the generator.
+
+    Run:     reverie train wgan-gp --data mnist
+    Takes:   not measured yet.
+    Expect:  not measured yet.
+    Differs: Gulrajani et al. (2017) have 64 channels more a stage and 200,000 generator steps.
+    """
+    model = GANConfig(
+        latent=128,
+        generator=convolutions(spec, Conv(widths=(32, 64))),
+        critic=convolutions(spec, Conv(widths=(32, 64), activation="leaky_relu")),
+        game=Wasserstein(),
+        penalty=WGANGP(weight=10.0),
+        critic_turns=5,
+    )
+    adam = Adam(lr=1e-4, betas=(0.0, 0.9))
+    return model, TrainConfig(budget="15 epochs", batch=64, optimizer=adam, ema=10_000.0)
+
+
+def r3gan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
+    """The modern default: a relativistic game, R1 and R2, residual networks without norms, EMA.
+
+    Run:     reverie train r3gan --data mnist
+    Takes:   not measured yet.
+    Expect:  not measured yet.
+    Differs: Huang et al. (2024) have 20 M parameters a network and 250 M images; their bottleneck blocks
+             with grouped convolutions are plain 3 x 3 here, which a CPU computes faster.
+    """
+    network = convolutions(spec, Residual(widths=(32, 64)))
+    model = GANConfig(
+        latent=64,
+        generator=network,
+        critic=network,
+        game=Relativistic(),
+        penalty=R1R2(weight=gamma(spec)),
+    )
+    rate = Ramp(kind="cosine", start=4e-4, end=1e-4)
+    adam = Adam(lr=rate, betas=(0.0, 0.95))
+    return model, TrainConfig(budget="5 epochs", batch=64, optimizer=adam, ema=20_000.0)
+
+
+def gamma(spec: Pixels | Vector) -> Ramp:
+    """The weight of R1 and R2: ten times smaller at the end, as Huang et al. (2024) anneal it."""
+    start = 1.0 if isinstance(spec, Pixels) else 0.02
+    return Ramp(kind="cosine", start=start, end=start / 10)

@@ -1,0 +1,169 @@
+"""The run folder: everything a run made, and the only thing that the verbs share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from . import __version__
+from .errors import ConfigError, ReverieError, did_you_mean
+from .storage import write_text
+
+
+class RunFolder:
+    """Where the files of one run are. Nothing is read or made by naming them.
+
+    Arguments:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.json"
+        self.provenance = path / "provenance.json"
+        self.log = path / "log.jsonl"
+        self.checkpoint = path / "checkpoint"
+        self.samples = path / "samples"
+        self.metrics = path / "metrics.json"
+        self.report = path / "report.html"
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """All reports of the run, oldest first; a line cut short by a crash is left out."""
+        lines: dict[int, dict[str, Any]] = {}
+        if self.log.exists():
+            for text in self.log.read_text().splitlines():
+                try:
+                    line = json.loads(text)
+                except json.JSONDecodeError:
+                    continue
+                lines[line["step"]] = line
+        # Steps that were repeated after a crash stand twice: the later line is the one that counts.
+        return [lines[step] for step in sorted(lines)]
+
+    def append_log(self, line: Mapping[str, Any]) -> None:
+        """Adds one report."""
+        with self.log.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """A JSON file of the run; empty where it is missing or not finished."""
+        try:
+            return json.loads(path.read_text())
+        except (OSError, json.JSONDecodeError):
+            return {}
+
+    def update_provenance(self, facts: Mapping[str, Any]) -> None:
+        """Adds facts to provenance.json."""
+        tree = {**self.read(self.provenance), **facts}
+        write_text(self.provenance, json.dumps(tree, indent=2) + "\n")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second process out; a lock dies with its process, however that ends.
+
+        Raises:
+            ReverieError: Another process trains in this folder.
+        """
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ReverieError(
+                f"{self.path} is in use by another process; wait for it, or choose another --out"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def new_run(out: str | None, recipe: str, data: str) -> RunFolder:
+    """Makes the folder of a new run: `out`, else `runs/RECIPE-DATA`, numbered when taken.
+
+    Raises:
+        ConfigError: `out` holds something already.
+    """
+    if out is not None:
+        path = Path(out)
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            hint = f"`reverie resume {out}` goes on with it; " if is_run(path) else ""
+            raise ConfigError(f"--out {out} is not empty; {hint}choose another folder")
+        path.mkdir(parents=True, exist_ok=True)
+        return RunFolder(path)
+    base, number = Path("runs") / f"{recipe}-{data}", 1
+    while True:
+        path = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        try:
+            path.mkdir(parents=True)
+            return RunFolder(path)
+        except FileExistsError:
+            number += 1
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run, or a model on its own."""
+    return (path / "config.json").exists() or (path / "model.json").exists()
+
+
+def find_run(name: str | os.PathLike[str]) -> RunFolder:
+    """The run of that path, or of that name under `runs/`.
+
+    Raises:
+        ConfigError: There is none; the message names the closest.
+    """
+    for path in (Path(name), Path("runs") / name):
+        if is_run(path):
+            return RunFolder(path)
+    here = [str(path) for path in list_runs(Path(name).parent)] or map(str, list_runs(Path("runs")))
+    if Path(name).is_dir():
+        raise ConfigError(f"{name} holds no run (no config.json and no model.json)")
+    raise ConfigError(f"there is no run {str(name)!r}; {did_you_mean(name, here)}")
+
+
+def list_runs(folder: Path) -> list[Path]:
+    """The runs directly inside a folder, by name."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and is_run(path))
+
+
+def software() -> dict[str, Any]:
+    """Versions and the commit that a run is made with."""
+    import torch
+
+    return {
+        "reverie": __version__,
+        "torch": torch.__version__,
+        "python": sys.version.split()[0],
+        "commit": git_commit(),
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of the source this runs from, with "+" where files differ; None outside a checkout."""
+    here = Path(__file__).resolve().parents[2]
+    if not (here / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=10", "HEAD") + ("+" if git("status", "--porcelain", "src") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

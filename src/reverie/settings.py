@@ -1,0 +1,54 @@
+"""The configuration of a run: data, model, training. A recipe returns one, a run folder keeps one."""
+
+from __future__ import annotations
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from .budget import Budget
+from .config import Section
+from .data import DataConfig
+from .hardware import Device, Precision
+from .models import AutoencoderConfig, ModelConfig
+from .optim import Adam, Optimizer
+
+
+class TrainConfig(Section):
+    """How long and how fast to train."""
+
+    budget: Budget = "10 epochs"
+    """How long: "10 epochs", "5000 steps", "2M samples", or a wall time such as "2m"."""
+    batch: PositiveInt = 64
+    """Samples in a global batch, over all workers and micro-batches."""
+    accumulate: PositiveInt = 1
+    """Micro-batches that a batch is computed in, to save memory."""
+    optimizer: Optimizer = Adam()
+    """The optimizer of every network."""
+    players: dict[str, Optimizer] = {}
+    """Other optimizers for single networks, by the name of the phase that trains them."""
+    clip: PositiveFloat | None = None
+    """The largest norm of a turn's gradient; None leaves gradients as they are."""
+    ema: PositiveFloat | None = None
+    """The half-life of the averaged weights in samples, at most 5 % of those seen; None: no average."""
+    seed: NonNegativeInt = 0
+    """The seed of initialisation, data order and noise."""
+    device: Device = "auto"
+    """Where to train; auto takes a GPU if there is one."""
+    precision: Precision = "auto"
+    """Of the networks; likelihoods, penalties and statistics are always in fp32."""
+    log_every: PositiveInt = 100
+    """Steps between lines in log.jsonl."""
+    save_every: PositiveInt | None = None
+    """Steps between checkpoints; None saves once a minute. The last step always saves."""
+
+
+class Config(Section):
+    """Everything a run depends on."""
+
+    recipe: str = "custom"
+    """The recipe it came from."""
+    data: DataConfig = DataConfig()
+    """Where the samples come from, and how they are read."""
+    model: ModelConfig = Field(default_factory=AutoencoderConfig)
+    """Which model, and its size."""
+    train: TrainConfig = TrainConfig()
+    """How long and how fast to train."""

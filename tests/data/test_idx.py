@@ -1,0 +1,129 @@
+"""IDX files, written here byte by byte after the format's own description."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from reverie.data import DataConfig, open_dataset
+from reverie.errors import DataError
+
+X = np.arange(5 * 2 * 3, dtype=np.uint8).reshape(5, 2, 3)
+Y = np.array([4, 2, 2, 4, 9], np.uint8)
+
+
+def idx(array, magic=None):
+    magic = magic or 0x0800 | array.ndim
+    return struct.pack(f">{1 + array.ndim}I", magic, *array.shape) + array.tobytes()
+
+
+def write(folder, split="train", x=X, y=Y, packed=False):
+    folder.mkdir(exist_ok=True)
+    for name, array in (("images-idx3", x), ("labels-idx1", y)):
+        if array is not None:
+            data = idx(array)
+            path = folder / f"{split}-{name}-ubyte{'.gz' if packed else ''}"
+            path.write_bytes(gzip.compress(data) if packed else data)
+    return folder
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_folder_of_the_classic_names_has_splits_and_labels(tmp_path, load, packed):
+    folder = write(tmp_path / "My Digits", packed=packed)
+    write(folder, "t10k", X[:2] + 100, Y[:2], packed)
+    dataset = load(folder)
+    np.testing.assert_array_equal(dataset.train.x, X[:, None])
+    np.testing.assert_array_equal(dataset.test.x, X[:2, None] + 100)
+    assert (dataset.name, dataset.spec.classes) == ("my-digits", ("2", "4", "9"))
+    assert dataset.train.y.tolist() == [1, 0, 0, 1, 2]
+    assert dataset.test.y.tolist() == [1, 0]
+
+
+def test_one_file_of_images_finds_its_labels_and_is_split(tmp_path, load):
+    folder = write(tmp_path / "a", packed=True)
+    dataset = load(folder / "train-images-idx3-ubyte.gz")
+    assert (len(dataset.train), len(dataset.test)) == (4, 1)
+    for split in (dataset.train, dataset.test):
+        rows = split.x.flatten(1)[:, 0] // 6
+        assert [int(dataset.spec.classes[i]) for i in split.y] == Y[rows].tolist()
+
+
+def test_one_file_of_images_needs_no_labels(tmp_path, load):
+    (tmp_path / "pictures.idx").write_bytes(idx(X))
+    dataset = load(tmp_path / "pictures.idx")
+    assert (dataset.train.y, dataset.spec.classes, dataset.name) == (None, (), "pictures")
+
+
+def test_fashion_mnist_style_folder_without_test_files_is_split(tmp_path, load):
+    dataset = load(write(tmp_path / "a"))
+    assert (len(dataset.train), len(dataset.test)) == (4, 1)
+
+
+def test_labels_given_for_images_are_recognised(tmp_path, load):
+    (tmp_path / "labels-idx1-ubyte").write_bytes(idx(np.arange(20, dtype=np.uint8)))
+    expected = "the magic number is 2049: it holds labels; IDX images begin with 2051"
+    with pytest.raises(DataError, match=expected):
+        load(tmp_path / "labels-idx1-ubyte")
+
+
+def test_a_wrong_magic_number_is_refused_with_both_numbers(tmp_path, load):
+    folder = write(tmp_path / "a")
+    (folder / "train-images-idx3-ubyte").write_bytes(idx(X, magic=1234))
+    with pytest.raises(DataError, match="the magic number is 1234; IDX images begin with 2051"):
+        load(folder)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_short_body_is_refused_with_the_bytes(tmp_path, load, packed):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    data = idx(X)[:-10]
+    name = "train-images-idx3-ubyte"
+    if packed:
+        (folder / f"{name}.gz").write_bytes(gzip.compress(data))
+    else:
+        (folder / name).write_bytes(data)
+    expected = r"promises 5 rows of 6 bytes \(30 bytes\), the body holds 20; the file is damaged"
+    with pytest.raises(DataError, match=expected):
+        load(folder)
+
+
+def test_a_long_body_and_a_short_header_are_refused(tmp_path, load):
+    path = tmp_path / "a.idx"
+    path.write_bytes(idx(X) + b"x")
+    with pytest.raises(DataError, match=r"\(30 bytes\), the body holds 31"):
+        load(path)
+    path.write_bytes(idx(X)[:7])
+    with pytest.raises(DataError, match="holds 7 bytes, an IDX header of images alone takes 16"):
+        load(path)
+
+
+def test_a_count_that_lies_is_refused_without_the_memory_it_claims(tmp_path, load):
+    path = tmp_path / "a.idx"
+    path.write_bytes(struct.pack(">4I", 0x803, 2**31, 60000, 60000) + b"body")
+    with pytest.raises(DataError, match="the body holds 4"):
+        load(path)
+
+
+def test_a_truncated_gzip_is_refused(tmp_path, load):
+    folder = write(tmp_path / "a", packed=True)
+    path = folder / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(DataError, match=r"cannot be read \(Compressed file ended before"):
+        load(folder)
+
+
+def test_labels_of_another_count_are_refused(tmp_path, load):
+    with pytest.raises(DataError, match=r"holds 4 labels, .* holds 5 images; the files do not"):
+        load(write(tmp_path / "a", y=Y[:4]))
+
+
+def test_a_header_that_says_nothing_is_there_is_refused(tmp_path, load):
+    with pytest.raises(DataError, match="holds no samples"):
+        load(write(tmp_path / "a", x=X[:0], y=None))
+
+
+def test_opening_twice_gives_the_same_fingerprint(tmp_path):
+    config = DataConfig(source=str(write(tmp_path / "a")))
+    assert open_dataset(config).fingerprint == open_dataset(config).fingerprint
