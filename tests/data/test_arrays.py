@@ -133,7 +133,9 @@ def test_a_shape_that_lies_is_refused_with_numbers_and_no_memory(tmp_path, load)
         header = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 10, 40)}
         np.lib.format.write_array_header_1_0(file, header)
         file.write(bytes(1000))
-    expected = r"promises 1,000,000,000 rows of 400 bytes \(400,000,000,000 bytes\), the body holds"
+    expected = (
+        r"promises 1,000,000,000 rows of 400 bytes \(400,000,000,000 bytes\), the body holds"
+    )
     with pytest.raises(DataError, match=f"{expected} 1,000;"):
         load(tmp_path / "x.npy")
 
@@ -146,7 +148,7 @@ def test_a_body_that_is_too_long_is_refused(save, load):
 
 
 def test_column_order_words_and_tables_are_refused(save, load):
-    with pytest.raises(DataError, match="is stored column by column; save it with np.save"):
+    with pytest.raises(DataError, match=r"is stored column by column; save it with np.save"):
         load(save(np.asfortranarray(np.zeros((3, 4, 4), np.uint8))))
     with pytest.raises(DataError, match="holds words; samples must be numbers"):
         load(save(np.array([["a", "b"]])))
@@ -231,9 +233,9 @@ def test_size_and_color_shape_arrays_too(save, load):
 
 
 def test_options_for_pictures_are_refused_for_vectors(save, load):
-    with pytest.raises(DataError, match="holds vectors of 2 numbers; data.size and data.color"):
+    with pytest.raises(DataError, match=r"holds vectors of 2 numbers; data.size and data.color"):
         load(save(np.zeros((4, 2))), size=8)
-    with pytest.raises(DataError, match="pictures have 2 channels; data.color=rgb needs 1 or 3"):
+    with pytest.raises(DataError, match=r"pictures have 2 channels; data.color=rgb needs 1 or 3"):
         load(save(np.zeros((4, 2, 5, 5), np.uint8)), color="rgb")
 
 

@@ -208,7 +208,7 @@ def test_a_bomb_of_text_is_broken(source, load):
     data = png_bytes(1, 1, 8, 0, b"\0\0")
     text = chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(200_000_000), 9))
     (source / "a.png").write_bytes(data[:33] + text + data[33:])
-    with pytest.raises(DataError, match="a.png: cannot be decoded: Decompressed data too large"):
+    with pytest.raises(DataError, match=r"a.png: cannot be decoded: Decompressed data too large"):
         load()
 
 

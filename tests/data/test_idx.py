@@ -45,7 +45,7 @@ def test_one_file_of_images_finds_its_labels_and_is_split(tmp_path, load):
     dataset = load(folder / "train-images-idx3-ubyte.gz")
     assert (len(dataset.train), len(dataset.test)) == (4, 1)
     for split in (dataset.train, dataset.test):
-        rows = split.x.flatten(1)[:, 0] // 6
+        rows = (split.x.flatten(1)[:, 0] // 6).tolist()
         assert [int(dataset.spec.classes[i]) for i in split.y] == Y[rows].tolist()
 
 

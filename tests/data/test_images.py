@@ -159,7 +159,7 @@ def test_when_the_only_held_out_picture_is_broken_the_others_stand_in_both(load,
 
 def test_nothing_but_broken_files_is_refused_even_when_skipping(load, source):
     (source / "a.png").write_text("x")
-    with pytest.raises(DataError, match="1 of 1 pictures cannot be read:\n  a.png: .*\nnone is"):
+    with pytest.raises(DataError, match=r"1 of 1 pictures cannot be read:\n  a.png: .*\nnone is"):
         load(skip_broken=True)
 
 

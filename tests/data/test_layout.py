@@ -58,5 +58,5 @@ def test_labels_missing_in_one_split_are_refused():
 
 def test_a_class_that_only_the_test_split_has_is_refused():
     names = ["train/a/1.png", "train/b/1.png", "test/a/1.png", "test/c/1.png"]
-    with pytest.raises(DataError, match="1 classes are in the test split and not .* split: c;"):
+    with pytest.raises(DataError, match=r"1 classes are in the test split and not .* split: c;"):
         arrange(names, "here")

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from ..config import to_tree
 from ..errors import StorageError
 from ..spec import DataSpec
-from ..storage import remove, remove_leftovers, swap_in, write_bytes
+from ..storage import remove, swap_in, write_bytes
 from .config import DataConfig
 from .dataset import Dataset, Split
 from .mapped import MappedArray
@@ -80,6 +80,11 @@ def in_memory(
 
 def _key(origin: Origin, config: DataConfig) -> str:
     tree = {name: to_tree(config)[name] for name in _DECODING}
+    # What changes nothing must not have the data decoded again.
+    if origin.split:
+        del tree["holdout"], tree["seed"]
+    if config.size is None:
+        del tree["fit"]
     parts = (origin.place, origin.files, [FORMAT, tree])
     return "-".join([origin.name, *(_digest(part) for part in parts)])
 
@@ -93,7 +98,7 @@ def _build(folder: Path, origin: Origin, config: DataConfig, progress: Progress 
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         found = _open(folder, config)
         if found is None:
-            remove(folder)
+            _clear(folder)
             swap_in(folder, lambda beside: _write(beside, origin, progress))
             _forget_stale(folder)
             found = _open(folder, config)
@@ -165,9 +170,15 @@ def _tensor(labels: np.ndarray | None) -> torch.Tensor | None:
     return None if labels is None else torch.from_numpy(labels)
 
 
+def _clear(folder: Path) -> None:
+    """Removes a damaged cache and what killed processes left of it; its lock must be held."""
+    remove(folder)
+    for part in folder.parent.glob(f".{folder.name}.*.part"):
+        remove(part)
+
+
 def _forget_stale(folder: Path) -> None:
     """Removes what was decoded from the same place when its files were others."""
-    remove_leftovers(folder.parent)
     name, place, files, _ = folder.name.rsplit("-", 3)
     for other in folder.parent.glob(f"{name}-{place}-*"):
         if other.is_dir() and not other.name.startswith(f"{name}-{place}-{files}-"):

@@ -118,10 +118,11 @@ def _stack(images: Path, labels: Path | None) -> Stack:
 def _rows(path: Path, axes: int) -> RowFile:
     with reading(str(path)), path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
+        size = path.stat().st_size
     if packed:
         # gzip's type says IO of either kind; "rb" gives bytes.
         return idx_rows(lambda: gzip.open(path, "rb"), axes, str(path))  # type: ignore[arg-type]
-    return idx_rows(lambda: path.open("rb"), axes, str(path), path.stat().st_size)
+    return idx_rows(lambda: path.open("rb"), axes, str(path), size)
 
 
 def _find(folder: Path, split: str, kind: str) -> Path | None:

@@ -1,21 +1,25 @@
-"""Samples that stay in their file: rows are copied out, and the pages they lay in given back."""
+"""Samples that stay in their file, of which batches are copied out."""
 
 from __future__ import annotations
 
+import math
 import mmap
+import os
+import weakref
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-GIVE_BACK_BYTES = 64 << 20
-# Linux maps up to this much around each page that is read, however small the row.
-AROUND_BYTES = 64 << 10
+from ..errors import StorageError
 
 
 class MappedArray:
-    """A `.npy` file as a tensor that is read page by page, and never counted twice as memory.
+    """A `.npy` file as a tensor, and a way to read its rows that never counts as memory.
+
+    Touching one row of a map can bring 2 MB around it into the process (Linux 6 keeps files in
+    large folios), so batches are read by position instead. `x` is for a look at a few samples.
 
     Arguments:
         path: The file; C order, written by `cache`.
@@ -25,24 +29,42 @@ class MappedArray:
     """
 
     def __init__(self, path: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        with path.open("rb") as file:
-            # A private copy-on-write map is writable, as torch asks, and leaves the file alone.
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        self._advise("MADV_RANDOM")
-        values = np.frombuffer(self._map, dtype, int(np.prod(shape)), offset)
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self._file)
+        # A private copy-on-write map is writable, as torch asks, and leaves the file alone.
+        self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_COPY)
+        values = np.frombuffer(self._map, dtype, math.prod(shape), offset)
         self.x = torch.from_numpy(values.reshape(shape))
-        self._touched = 0
+        self._path, self._offset = path, offset
+        self._stride = math.prod(shape[1:]) * dtype.itemsize
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)
+        if hasattr(mmap, "MADV_RANDOM"):
+            self._map.madvise(mmap.MADV_RANDOM)
 
     def rows(self, index: Tensor) -> Tensor:
-        """Copies of the samples at `index` `(B,)`: `(B, *shape)`."""
-        result = self.x[index]
-        self._touched += len(result) * AROUND_BYTES + result.nbytes
-        if self._touched >= GIVE_BACK_BYTES:
-            self._advise("MADV_DONTNEED")
-            self._touched = 0
+        """Copies of the samples at `index` `(B,)`: `(B, *shape)`.
+
+        Raises:
+            StorageError: The file was cut short since it was opened.
+        """
+        if not hasattr(os, "preadv"):
+            return self.x[index]
+        result = torch.empty((len(index), *self.x.shape[1:]), dtype=self.x.dtype)
+        places = result.view(torch.uint8).flatten().numpy().data
+        for row, place in enumerate(self._checked(index)):
+            start = row * self._stride
+            at = self._offset + place * self._stride
+            read = os.preadv(self._file, [places[start : start + self._stride]], at)
+            if read != self._stride:
+                raise StorageError(
+                    f"{self._path}: was cut short while it was in use; open the data anew"
+                )
         return result
 
-    def _advise(self, name: str) -> None:
-        # Advice is a Linux and macOS matter; elsewhere the system decides for itself.
-        if hasattr(mmap, name):
-            self._map.madvise(getattr(mmap, name))
+    def _checked(self, index: Tensor) -> list[int]:
+        places: list[int] = index.tolist()
+        count = len(self.x)
+        if places and not -count <= min(places) <= max(places) < count:
+            raise IndexError(f"index {min(places)} to {max(places)} of {count} samples")
+        return [place % count for place in places]

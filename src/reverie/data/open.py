@@ -46,7 +46,7 @@ def find(config: DataConfig) -> Origin:
     name = config.source
     if name == "mnist":
         pinned = tuple((file, 0, int(digest[:12], 16)) for file, digest in SHA256.items())
-        return Origin(name, name, pinned, lambda _: read_mnist(config))
+        return Origin(name, name, pinned, lambda _: read_mnist(config), split=True)
     if name in NAMES:
         reader = read_ring if name == "ring" else read_grid
         return Origin(name, name, (), lambda _: reader(config), kept=False)
@@ -65,9 +65,11 @@ def _find_folder(path: Path, config: DataConfig) -> Origin:
     if is_idx_folder(path):
         return _origin(path, idx_files(path), lambda _: read_idx(path, config))
     entries = FolderEntries(path)
-    return Origin(
-        slug(path.name), str(path), entries.files, lambda p: read_images(entries, config, p)
-    )
+
+    def read(progress: Progress | None) -> Source:
+        return read_images(entries, config, progress)
+
+    return Origin(slug(path.name), str(path), entries.files, read, entries=lambda: entries)
 
 
 def _find_file(path: Path, config: DataConfig) -> Origin:

@@ -64,6 +64,7 @@ class Origin:
         files: Name, bytes and time of change of every file, by which a change is noticed.
         read: Opens the source, telling its progress.
         kept: Whether it is worth keeping decoded in the cache.
+        split: Whether it surely has a test split of its own.
         entries: Opens the files one by one, where the source is made of picture files.
     """
 
@@ -72,6 +73,7 @@ class Origin:
     files: tuple[tuple[str, int, int], ...]
     read: Callable[[Progress | None], Source]
     kept: bool = True
+    split: bool = False
     entries: Callable[[], Entries] | None = None
 
 

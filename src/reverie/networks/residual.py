@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from ..config import Section
-from .parts import Activation, SampleShape, Size, activation, halvings, image_shape
+from .parts import Activation, Down, SampleShape, Size, Up, activation, halvings, image_shape
 
 
 class Residual(Section):
-    """Stages of residual blocks, each stage at half the size of the one before."""
+    """Stages of residual blocks, each at half the size of the one before, the first at half the data's."""
 
     kind: Literal["residual"] = "residual"
     widths: tuple[PositiveInt, ...] = Field((32, 64), min_length=1)
@@ -31,11 +31,11 @@ class Residual(Section):
         """`(B, C, H, W)` to `(B, outputs)`."""
         channels, *size = image_shape(shape, self.kind)
         sizes = halvings((size[0], size[1]), len(self.widths))
-        layers: list[nn.Module] = [nn.Conv2d(channels, self.widths[0], 3, padding=1)]
+        layers: list[nn.Module] = [Down(channels, self.widths[0], sizes[0], sizes[1])]
         for stage, width in enumerate(self.widths):
+            if stage:
+                layers += [Shrink(self.widths[stage - 1], width, sizes[stage + 1])]
             layers += [Block(width, self.activation, self._depth) for _ in range(self.blocks)]
-            after = self.widths[min(stage + 1, len(self.widths) - 1)]
-            layers += [Shrink(width, after, sizes[stage + 1])]
         area = sizes[-1][0] * sizes[-1][1]
         layers += [activation(self.activation), nn.Flatten()]
         return nn.Sequential(*layers, nn.Linear(self.widths[-1] * area, outputs))
@@ -50,11 +50,12 @@ class Residual(Section):
             nn.Unflatten(1, (last, *sizes[-1])),
         ]
         for stage in reversed(range(len(self.widths))):
+            if stage < len(self.widths) - 1:
+                layers += [Grow(self.widths[stage + 1], self.widths[stage], sizes[stage + 1])]
             width = self.widths[stage]
-            layers += [Grow(last, width, sizes[stage])]
             layers += [Block(width, self.activation, self._depth) for _ in range(self.blocks)]
-            last = width
-        layers += [activation(self.activation), nn.Conv2d(last, outputs * channels, 3, padding=1)]
+        layers += [activation(self.activation)]
+        layers += [Up(self.widths[0], outputs * channels, sizes[1], sizes[0])]
         return nn.Sequential(*layers, SampleShape(outputs, shape))
 
     @property
