@@ -6,11 +6,12 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from .config import from_tree
 from .data import DataConfig, open_dataset
 from .data.dataset import Dataset, Split
 from .data.stream import to_range
@@ -23,6 +24,7 @@ from .metrics.frechet import frechet_distance, gaussian_floor, moments
 from .models.base import Batch, Inspectable, Likelihood, Reconstructor, Sampler
 from .monitor import Listener
 from .records import Record, mean_record
+from .report import write_report
 from .runs import RunFolder, find_run, now, software
 from .settings import Config
 from .spec import Pixels, affine
@@ -62,13 +64,12 @@ def evaluate(
         raise ConfigError(f"samples is {samples}; write at least 2")
     folder, listener = find_run(run), listener or Listener()
     loaded = Loaded(folder.path)
-    dataset = open_dataset(_data_of(folder, data), listener.worked)
-    if tuple(dataset.spec.shape) != tuple(loaded.spec.shape):
-        raise ConfigError(
-            f"the model takes samples of {tuple(loaded.spec.shape)}, and this data has "
-            f"{tuple(dataset.spec.shape)}; resize it with data.size"
-        )
-    return evaluate_run(folder, loaded, dataset, listener, samples, draws, seed)
+    config = data_of(folder, data)
+    own = data is None
+    dataset = open_dataset(config, listener.worked) if own else fitting_data(loaded, config, listener)
+    records = evaluate_run(folder, loaded, dataset, listener, samples, draws, seed)
+    write_report(folder)
+    return records
 
 
 def evaluate_run(
@@ -234,19 +235,39 @@ def write_metrics(
     write_text(folder.metrics, json.dumps(tree, indent=2) + "\n")
 
 
-def _data_of(folder: RunFolder, data: str | DataConfig | None) -> DataConfig:
+def data_of(folder: RunFolder, data: str | DataConfig | None) -> DataConfig:
+    """The data named, or else the run's own.
+
+    Raises:
+        ConfigError: None is named, and the run does not say.
+    """
     if isinstance(data, DataConfig):
         return data
     if data is not None:
         return DataConfig(source=str(data))
-    tree = cast(dict[str, Any], folder.read(folder.config))
+    tree = folder.read(folder.config)
     if "data" not in tree:
-        raise ConfigError(
-            f"{folder.path} does not say what data it was trained on; name it with --data"
-        )
-    from .config import from_tree
-
+        raise ConfigError(f"{folder.path} does not say what it was trained on; name it with --data")
     return from_tree(Config, tree, str(folder.config)).data
+
+
+def fitting_data(loaded: Loaded, config: DataConfig, listener: Listener) -> Dataset:
+    """Opens data in the shape that the model takes: pictures are resized and recoloured to it.
+
+    Raises:
+        ConfigError: It cannot take that shape.
+    """
+    if isinstance(loaded.spec, Pixels) and config.size is None:
+        channels, height, width = loaded.spec.shape
+        color = {1: "grey", 3: "rgb"}.get(channels, "keep")
+        config = config.with_(size=(height, width), color=color)
+    dataset = open_dataset(config, listener.worked)
+    if tuple(dataset.spec.shape) != tuple(loaded.spec.shape):
+        raise ConfigError(
+            f"the model takes samples of {tuple(loaded.spec.shape)}, and this data has "
+            f"{tuple(dataset.spec.shape)}"
+        )
+    return dataset
 
 
 def relative_to_cwd(path: Path) -> str:

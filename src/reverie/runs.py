@@ -136,6 +136,19 @@ def list_runs(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and is_run(path))
 
 
+def summary(path: Path) -> dict[str, Any]:
+    """What a list of runs says of one: its recipe, how far it came, and its first numbers."""
+    folder = RunFolder(path)
+    records = folder.read(folder.metrics).get("records", [])
+    log, config = folder.read_log(), folder.read(folder.config)
+    step = log[-1]["step"] if log else 0
+    steps = int(str(config.get("train", {}).get("budget", "0")).split()[0] or 0)
+    state = "finished" if records else f"step {step:,} of {steps:,}"
+    shown = [f"{r['metric']} {r['value']:.4g}" for r in records if r["value"] is not None]
+    recipe = config.get("recipe", "model only")
+    return {"run": str(path), "recipe": recipe, "state": state, "headline": ", ".join(shown[:2])}
+
+
 def software() -> dict[str, Any]:
     """Versions and the commit that a run is made with."""
     import torch

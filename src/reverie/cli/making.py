@@ -1,0 +1,151 @@
+"""Commands that make runs: train, resume, launch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import DeviceOption, Json, Quiet, RunName, listener_for, show
+
+if TYPE_CHECKING:
+    from ..verbs import Prepared, Run
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe; `reverie recipes` lists them.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH=VALUE]...", help="Settings, e.g. model.beta=4 data.size=64."),
+    ] = None,
+    data: Annotated[
+        str, typer.Option("--data", help="mnist, ring, grid, or a path to your own.")
+    ] = "mnist",
+    out: Annotated[
+        str | None, typer.Option("--out", help="The run's folder [default: runs/RECIPE-DATA].")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help='"10 epochs", "5000 steps", 2Msamples, 90s, 2m.')
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="The budget in steps.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The seed of everything.")] = None,
+    device: DeviceOption = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="fp32, bf16 or auto.", show_default=False)
+    ] = None,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out files that cannot be read.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a recipe on data, judge it on held-out data, and write a run folder."""
+    from .. import verbs
+
+    listener = listener_for(as_json, quiet)
+    settings = [*(overrides or []), *(["data.skip_broken=true"] if skip_broken else [])]
+    try:
+        if dry_run:
+            given = {"budget": budget or (f"{steps} steps" if steps else None), "seed": seed}
+            given |= {"device": device, "precision": precision}
+            settings = [*(f"train.{k}={v}" for k, v in given.items() if v is not None), *settings]
+            show_plan(verbs.prepare(recipe, data, settings, listener), as_json)
+            return
+        run = verbs.train(
+            recipe,
+            data=data,
+            out=out,
+            budget=budget,
+            steps=steps,
+            seed=seed,
+            device=device,  # type: ignore[arg-type]  # checked with the configuration
+            precision=precision,  # type: ignore[arg-type]
+            overrides=settings,
+            listener=listener,
+        )
+    finally:
+        listener.ended()
+    show_run(run, as_json, quiet)
+
+
+def resume(
+    run: RunName, device: DeviceOption = None, as_json: Json = False, quiet: Quiet = False
+) -> None:
+    """Go on with a run from its last checkpoint."""
+    from .. import verbs
+
+    listener = listener_for(as_json, quiet)
+    try:
+        made = verbs.resume(run, device=device, listener=listener)  # type: ignore[arg-type]
+    finally:
+        listener.ended()
+    show_run(made, as_json, quiet)
+
+
+def launch(
+    context: typer.Context,
+    workers: Annotated[int, typer.Option("--workers", "-w", min=1, help="Processes here.")] = 2,
+    restarts: Annotated[
+        int, typer.Option("--restarts", min=0, help="How often dead workers are started again.")
+    ] = 3,
+) -> None:
+    """Run a command data-parallel: reverie launch -w 2 train vae --data mnist.
+
+    The same as torchrun --nproc-per-node N -m reverie ..., with the setting that restarts need.
+    """
+    import os
+
+    # Restarted workers would read the dead one's address from a shared store (pytorch#135712).
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    from torch.distributed.run import main
+
+    how = ["--standalone", f"--nproc-per-node={workers}", f"--max-restarts={restarts}"]
+    main([*how, "-m", "reverie", *context.args])
+
+
+def show_run(run: Run, as_json: bool, quiet: bool) -> None:
+    """What a finished run has to say: its held-out numbers, and where to look."""
+    import os
+
+    if os.environ.get("RANK", "0") != "0":
+        return
+    from ..evaluation import relative_to_cwd
+    from ..records import Record
+
+    records = [Record(**record) for record in run.metrics]
+    lines = ["", "on held-out data:", *(f"  {record}" for record in records if record.value is not None)]
+    lines += ["", f"report:  {relative_to_cwd(run.folder.report)}"]
+    path = relative_to_cwd(run.path)
+    lines += [f"next:    {verb} {path}" for verb in next_verbs(run)]
+    result = {"run": str(run.path), "report": str(run.folder.report), "records": run.metrics}
+    show(result, lines, as_json, quiet)
+
+
+def next_verbs(run: Run) -> list[str]:
+    """What can be done with the run now."""
+    samples = ["reverie sample -n 64"] if "sample" in run.model.can else []
+    codes = ["reverie reconstruct"] if "reconstruct" in run.model.can else []
+    return [*samples, *codes, "reverie evaluate"]
+
+
+def show_plan(prepared: Prepared, as_json: bool) -> None:
+    """What a dry run found and would do."""
+    from ..config import to_tree
+    from ..report import flat
+
+    config, dataset = to_tree(prepared.config), prepared.dataset
+    count = sum(p.numel() for p in prepared.model.parameters())
+    facts = {
+        "data": f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} held-out "
+        f"samples of {tuple(dataset.spec.shape)}",
+        "parameters": f"{count:,}",
+        "device": str(prepared.device),
+        "precision": str(prepared.precision).removeprefix("torch."),
+    }
+    lines = [*(f"{name:11}{text}" for name, text in facts.items()), ""]
+    lines += [f"{path} = {value}" for path, value in flat(config)]
+    show({**facts, "config": config}, [*lines, "", "nothing was written (--dry-run)"], as_json)

@@ -1,0 +1,97 @@
+"""Options that several commands share, and how results are printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..data import DataConfig
+    from ..data.dataset import Dataset
+    from ..loading import Loaded
+    from ..monitor import Listener
+    from ..runs import RunFolder
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or its name in runs/.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="The seed of the noise.")]
+Out = Annotated[
+    str | None,
+    typer.Option("--out", help="A .png grid, a .npy array, or a folder for single pictures."),
+]
+OtherData = Annotated[
+    str | None, typer.Option("--data", help="Other data than the run's own: a name or a path.")
+]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, mps or auto.", show_default=False)
+]
+
+
+def show(result: Any, lines: Iterable[str], as_json: bool, quiet: bool = False) -> None:
+    """Prints a result for a person or for a script."""
+    if as_json:
+        typer.echo(json.dumps(result))
+    elif not quiet:
+        for line in lines:
+            typer.echo(line)
+
+
+def listener_for(as_json: bool, quiet: bool) -> Listener:
+    """Who watches: a live panel on a terminal, plain lines elsewhere, JSON lines, or nobody."""
+    from . import display
+
+    if quiet:
+        return display.Listener()
+    if as_json:
+        return display.JsonLines()
+    return display.live() or display.PlainLines()
+
+
+def opened(run: str, device: str | None) -> tuple[RunFolder, Loaded]:
+    """The run's folder and its model."""
+    from ..loading import Loaded
+    from ..runs import find_run
+
+    folder = find_run(run)
+    return folder, Loaded(folder.path, choice(device))
+
+
+def choice(device: str | None) -> Any:
+    """A device name that exists.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    from ..errors import ConfigError, did_you_mean
+
+    names = ("auto", "cpu", "cuda", "mps")
+    if device is not None and device not in names:
+        raise ConfigError(f"--device is {device!r}; {did_you_mean(device, names)}")
+    return device or "auto"
+
+
+def data_for(folder: RunFolder, loaded: Loaded, data: str | None, listener: Listener) -> Dataset:
+    """The run's own data, or other data brought to the shape that its model takes."""
+    from ..evaluation import data_of, fitting_data
+
+    return fitting_data(loaded, data_of(folder, data), listener)
+
+
+def write_samples(x: Any, out: str | None, default: Path, columns: int | None = None) -> Path:
+    """Writes samples `(N, *shape)` as one grid, one array, or single pictures, by the name of `out`."""
+    from ..writing import write_samples as write
+
+    return write(x, Path(out) if out else default, columns)
+
+
+def source_of(data: str | None, overrides: Iterable[str] = ()) -> DataConfig:
+    """Settings of data as the command line gives them."""
+    from ..config import override
+    from ..data import DataConfig
+
+    return override(DataConfig(source=data or "mnist"), [o.removeprefix("data.") for o in overrides])

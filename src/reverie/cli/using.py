@@ -1,0 +1,138 @@
+"""Commands that use a trained model: sample, reconstruct, interpolate, encode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import (
+    DeviceOption,
+    Json,
+    OtherData,
+    Out,
+    Quiet,
+    RunName,
+    Seed,
+    data_for,
+    listener_for,
+    opened,
+    show,
+    write_samples,
+)
+
+Count = Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")]
+
+
+def sample(
+    run: RunName,
+    count: Count = 64,
+    seed: Seed = 0,
+    out: Out = None,
+    device: DeviceOption = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw new samples; neither the data nor any setting is needed."""
+    folder, loaded = opened(run, device)
+    path = folder.path / f"sampled-{count}-seed-{seed}.png"
+    report(write_samples(loaded.sample(count, seed=seed), out, path), count, as_json, quiet)
+
+
+def reconstruct(
+    run: RunName,
+    count: Count = 32,
+    data: OtherData = None,
+    out: Out = None,
+    device: DeviceOption = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Give held-out samples back through the latents, each under its original."""
+    from ..models.base import require
+    from ..painting import COLUMNS, beside
+
+    folder, loaded = opened(run, device)
+    require(loaded.model, "reconstruct")
+    x = held_out(folder, loaded, data, count, as_json, quiet)
+    x_hat = loaded.reconstruct(x)
+    both = beside(x, x_hat) if x.dim() == 4 and not str(out or "").endswith(".npy") else x_hat
+    path = write_samples(both, out, folder.path / "reconstructed.png", min(COLUMNS, len(x)))
+    report(path, len(x), as_json, quiet)
+
+
+def interpolate(
+    run: RunName,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many ways.")] = 8,
+    steps: Annotated[int, typer.Option("--steps", min=2, help="Pictures on each way.")] = 12,
+    data: OtherData = None,
+    seed: Seed = 0,
+    out: Out = None,
+    device: DeviceOption = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Walk through the latents: between held-out samples, or between noises for a GAN."""
+    from ..models.base import require
+
+    folder, loaded = opened(run, device)
+    require(loaded.model, "decode")
+    if "encode" in loaded.can:
+        x = held_out(folder, loaded, data, 2 * count, as_json, quiet)
+        starts, ends = x[: len(x) // 2], x[len(x) - len(x) // 2 :]
+    else:
+        starts, ends = loaded.noise(count, seed=2 * seed), loaded.noise(count, seed=2 * seed + 1)
+    made = loaded.interpolate(starts, ends, steps)
+    path = write_samples(made, out, folder.path / "interpolated.png", steps)
+    report(path, len(made), as_json, quiet)
+
+
+def encode(
+    run: RunName,
+    data: OtherData = None,
+    out: Annotated[
+        str | None, typer.Option("--out", help="A .npz with the codes z and the labels y.")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="test or train.")] = "test",
+    device: DeviceOption = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the latents of a whole split, for whatever comes after."""
+    from ..errors import ConfigError, did_you_mean
+    from ..models.base import require
+    from ..writing import write_codes
+
+    if split not in ("test", "train"):
+        raise ConfigError(f"--split is {split!r}; {did_you_mean(split, ('test', 'train'))}")
+    folder, loaded = opened(run, device)
+    require(loaded.model, "encode")
+    listener = listener_for(as_json, quiet)
+    try:
+        dataset = data_for(folder, loaded, data, listener)
+        path = Path(out) if out else folder.path / f"codes-{split}.npz"
+        count = write_codes(loaded, getattr(dataset, split), path, listener)
+    finally:
+        listener.ended()
+    report(path, count, as_json, quiet)
+
+
+def held_out(
+    folder: object, loaded: object, data: str | None, count: int, as_json: bool, quiet: bool
+):  # noqa: ANN201  # a tensor, which is not imported here
+    """The first held-out samples, `(N, *shape)` in data units."""
+    from ..evaluation import first
+
+    listener = listener_for(as_json, quiet)
+    try:
+        return first(data_for(folder, loaded, data, listener).test, count)  # type: ignore[arg-type]
+    finally:
+        listener.ended()
+
+
+def report(path: Path, count: int, as_json: bool, quiet: bool) -> None:
+    """Says where the result is."""
+    from ..evaluation import relative_to_cwd
+
+    show({"path": str(path), "count": count}, [f"wrote {relative_to_cwd(path)}"], as_json, quiet)

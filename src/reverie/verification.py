@@ -1,0 +1,115 @@
+"""Runs a recipe in full and writes down what it gave: the machine-written lines of its docstring."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import statistics
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import recipes, verbs
+from .errors import ConfigError
+from .monitor import Listener
+from .records import number
+from .runs import RunFolder, is_run
+from .storage import write_text
+
+HEADLINES = ("-elbo", "held-out distortion", "-log p(x) bound", "reconstruction MSE", "FD[", "coverage[")
+WIDTH = 99 - 13
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What the runs of a recipe gave.
+
+    Arguments:
+        name: The recipe.
+        takes: Time and machine.
+        expect: Values with their spread over seeds, and the commit.
+    """
+
+    name: str
+    takes: str
+    expect: str
+
+    def to_dict(self) -> dict[str, str]:
+        """For JSON."""
+        return {"recipe": self.name, "takes": self.takes, "expect": self.expect}
+
+    def write(self) -> Path:
+        """Puts both lines into the recipe's docstring.
+
+        Raises:
+            ConfigError: The source is not a checkout that can be written to.
+        """
+        function = recipes.find(self.name)
+        path = Path(inspect.getsourcefile(function) or "")
+        if "site-packages" in path.parts or not path.is_file():
+            raise ConfigError(f"{path}: recipes are written down in a source checkout only")
+        source = path.read_text()
+        start = source.index(f"def {function.__name__}(")
+        head, body = source[:start], source[start:]
+        for key, text in (("Takes", self.takes), ("Expect", self.expect)):
+            lines = textwrap.wrap(text, WIDTH, break_on_hyphens=False, break_long_words=False)
+            filled = "\n             ".join(lines)
+            form = re.compile(rf"^    {key}:.*?(?=^    [A-Z]\w+:|^    \"\"\")", re.M | re.S)
+            body = form.sub(lambda _, k=key, f=filled: f"    {k + ':':9}{f}\n", body, count=1)
+        write_text(path, head + body)
+        return path
+
+
+def verify(name: str, seeds: int, data: str, listener: Listener) -> Verified:
+    """Trains the recipe once for each seed, or goes on where an earlier call left off."""
+    made = [_one(name, seed, data, listener) for seed in range(seeds)]
+    facts = [folder.read(folder.provenance) for folder in made]
+    seconds = [fact["training_seconds"] for fact in facts]
+    threads = facts[-1]["threads"]
+    where = f"{facts[-1]['machine']}, {threads} thread{'s' * (threads > 1)}, {facts[-1]['precision']}"
+    takes = f"{clock(statistics.median(seconds))} of training on {where}."
+    commits = sorted({str(fact["commit"]) for fact in facts})
+    values = "; ".join(_value(metric, made) for metric in _metrics(made[0]))
+    plural = f"{seeds} seeds" if seeds > 1 else "1 seed"
+    expect = f"{values} ({plural}, {where}, commit {', '.join(commits)})."
+    return Verified(name, takes, expect)
+
+
+def clock(seconds: float) -> str:
+    """A duration in words."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def _one(name: str, seed: int, data: str, listener: Listener) -> RunFolder:
+    path = Path("runs") / "verify" / f"{name}-{Path(data).name}-seed{seed}"
+    folder = RunFolder(path)
+    if is_run(path) and folder.metrics.exists():
+        return folder
+    if is_run(path):
+        return verbs.resume(path, listener=listener).folder
+    return verbs.train(name, data=data, out=path, seed=seed, listener=listener).folder
+
+
+def _metrics(folder: RunFolder) -> list[str]:
+    records = folder.read(folder.metrics)["records"]
+    names = [r["metric"] for r in records if r["value"] is not None]
+    return [n for n in names if any(headline in n for headline in HEADLINES)]
+
+
+def _value(metric: str, folders: list[RunFolder]) -> str:
+    records: list[dict[str, Any]] = [
+        record
+        for folder in folders
+        for record in folder.read(folder.metrics)["records"]
+        if record["metric"] == metric
+    ]
+    values = [record["value"] for record in records]
+    mean = statistics.fmean(values)
+    spread = ""
+    if len(values) > 1:
+        deviation = statistics.stdev(values)
+        digits = max(0, 1 - math.floor(math.log10(deviation))) if deviation else 0
+        spread = f" (sd {deviation:.{min(digits, 6)}f})"
+    return f"{metric} {number(mean)}{spread} {records[0]['unit']}".strip()

@@ -1,0 +1,74 @@
+"""Results as files: grids, arrays, single pictures, codes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import plots
+from .data.dataset import Split
+from .data.stream import to_range
+from .errors import ConfigError
+from .loading import Loaded
+from .monitor import Listener
+from .painting import flat_2d
+from .pictures import grid, save_png
+from .storage import write_bytes
+
+CHUNK = 1000
+
+
+def write_samples(x: Tensor, path: Path, columns: int | None = None) -> Path:
+    """Writes samples `(N, *shape)` in data units, by the ending of the path.
+
+    `.png` is one grid (a plot, for vectors), `.npy` the float32 array, and a name without an ending a
+    folder of single pictures.
+
+    Raises:
+        ConfigError: Another ending, or pictures asked of what are no pictures.
+    """
+    x = x.as_subclass(Tensor)
+    if path.suffix == ".npy":
+        write_bytes(path, _npy(x.numpy()))
+    elif path.suffix == ".png" and x.dim() == 4:
+        save_png(grid(x, columns), path)
+    elif path.suffix == ".png":
+        write_bytes(path, plots.clouds({"samples": flat_2d(x)}))
+    elif path.suffix == "" and x.dim() == 4:
+        for index, picture in enumerate(x):
+            single = grid(picture[None], 1, side=1).crop((2, 2, 2 + x.shape[3], 2 + x.shape[2]))
+            save_png(single, path / f"{index:06d}.png")
+    else:
+        raise ConfigError(
+            f"--out {path}: cannot be written in this form; end it with .npy"
+            + (", .png, or nothing for a folder of single pictures" if x.dim() == 4 else " or .png")
+        )
+    return path
+
+
+def write_codes(loaded: Loaded, split: Split, path: Path, listener: Listener) -> int:
+    """Writes the codes `z` `(N, Z)` and labels `y` `(N,)` of a split as .npz; returns N."""
+    if path.suffix != ".npz":
+        raise ConfigError(f"--out {path}: codes are written as .npz; end it with that")
+    parts = []
+    for index in torch.arange(len(split)).split(CHUNK):
+        listener.worked("encoding", int(index[0]), len(split))
+        parts.append(loaded.encode(to_range(split.rows(index))))
+    listener.worked("encoding", len(split), len(split))
+    arrays = {"z": torch.cat(parts).numpy()}
+    if split.y is not None:
+        arrays["y"] = split.y.numpy()
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_bytes(path, buffer.getvalue())
+    return len(split)
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
