@@ -132,7 +132,9 @@ def tutorial_vae() -> tuple[nn.Module, Step]:
         x = x.view(-1, 784)
         optimizer.zero_grad()
         logits, mean, log_var = model(x)
-        loss = F.binary_cross_entropy(torch.sigmoid(logits), x, reduction="sum") + kl(mean, log_var)
+        loss = F.binary_cross_entropy(torch.sigmoid(logits), x, reduction="sum") + kl(
+            mean, log_var
+        )
         loss.backward()
         optimizer.step()
         return loss.item()

@@ -96,7 +96,9 @@ def main() -> None:
             keys, rounds, lambda key, model=model: rate_of(key[0], model, key[1], seconds)
         )
         best = {side: max(THREADS, key=lambda n, s=side: sum(found[s, n])) for side in SIDES}
-        of_best = partial(lambda side, found, best: found[side, best[side]], found=found, best=best)
+        of_best = partial(
+            lambda side, found, best: found[side, best[side]], found=found, best=best
+        )
         over_tutorial = ratio(of_best("reverie"), of_best("tutorial"))
         over_floor = {n: ratio(found["reverie", n], found["floor", n]) for n in THREADS}
         records.append(

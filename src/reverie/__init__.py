@@ -32,7 +32,17 @@ _HOMES = {
     "compare": "comparison",
 }
 
-__all__ = ["train", "resume", "Run", "load", "Loaded", "evaluate", "compare", "recipes", "__version__"]
+__all__ = [
+    "train",
+    "resume",
+    "Run",
+    "load",
+    "Loaded",
+    "evaluate",
+    "compare",
+    "recipes",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -122,3 +122,8 @@ def restore_optimizer(
             index, _, field = name.removeprefix(prefix + ".").partition(".")
             state.setdefault(int(index), {})[field] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    # Fused optimizers walk raw memory: a moment must lie as its parameter does, e.g. channels last.
+    for parameter, values in optimizer.state.items():
+        for field, value in values.items():
+            if value.shape == parameter.shape and value.stride() != parameter.stride():
+                values[field] = torch.empty_like(parameter).copy_(value)

@@ -91,15 +91,21 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
         trees[_label(folder, trees)] = folder.read(folder.metrics)
     judged = {run: tree for run, tree in trees.items() if tree}
     if not judged:
-        raise ConfigError("none of these runs has been judged; run `reverie evaluate RUN` for each")
-    notes = [f"{run}: not judged yet; run `reverie evaluate`" for run in trees if run not in judged]
+        raise ConfigError(
+            "none of these runs has been judged; run `reverie evaluate RUN` for each"
+        )
+    notes = [
+        f"{run}: not judged yet; run `reverie evaluate`" for run in trees if run not in judged
+    ]
     records = {
         (run, column(record["metric"])): {**record, "data": tree["data"]["fingerprint"]}
         for run, tree in judged.items()
         for record in tree["records"]
     }
     metrics = list(dict.fromkeys(metric for _, metric in records))
-    metrics = [m for m in metrics if any(records.get((r, m), {}).get("value") is not None for r in judged)]
+    metrics = [
+        m for m in metrics if any(records.get((r, m), {}).get("value") is not None for r in judged)
+    ]
     best = {}
     for metric in metrics:
         rows = {r: records[r, metric] for r in judged if _has(records, r, metric)}
@@ -128,7 +134,9 @@ def unlike(records: list[dict[str, Any]]) -> str:
         "the metric's name": [r["metric"] for r in records],
         "the number of samples": [r["n"] for r in records],
         **{
-            f"the setting {name!r}": [json.dumps(r["settings"].get(name), sort_keys=True) for r in records]
+            f"the setting {name!r}": [
+                json.dumps(r["settings"].get(name), sort_keys=True) for r in records
+            ]
             for name in sorted({name for r in records for name in r["settings"]})
         },
     }

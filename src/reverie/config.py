@@ -79,10 +79,10 @@ def override(section: T, assignments: Iterable[str]) -> T:
         _child(node, leaf, ".".join(parents))
         value = _literal(text)
         key = int(leaf) if isinstance(node, list) else leaf
-        if leaf == "kind" and value != node[key]:
+        if leaf == "kind" and value != cast(Any, node)[key]:
             node.clear()  # another member has other fields
         names_member = isinstance(value, str) and value in _member_tags(type(section), path)
-        node[key] = {"kind": value} if names_member else value
+        cast(Any, node)[key] = {"kind": value} if names_member else value
     return from_tree(type(section), tree)
 
 
@@ -148,14 +148,18 @@ def _explain(cls: type[Section], error: ValidationError, where: str) -> list[str
             text = f"{name} is {given!r}; expected {message}"
         lines.setdefault(name, []).append(text)
     # A union of a number and a schedule fails once for each member; a table was meant as the latter.
-    return [texts[-1] if texts[0].endswith("expected number") else texts[0] for texts in lines.values()]
+    return [
+        texts[-1] if texts[0].endswith("expected number") else texts[0] for texts in lines.values()
+    ]
 
 
 def _options(expected: str) -> list[str]:
     return expected.replace(" or ", ", ").split(",")
 
 
-def _locate(cls: type[Section], loc: tuple[int | str, ...]) -> tuple[type[Section] | None, list[str]]:
+def _locate(
+    cls: type[Section], loc: tuple[int | str, ...]
+) -> tuple[type[Section] | None, list[str]]:
     """Follows a pydantic location, whose union tags are not part of the path a person writes."""
     owner: type[Section] | None = cls
     path: list[str] = []

@@ -66,7 +66,9 @@ def evaluate(
     loaded = Loaded(folder.path)
     config = data_of(folder, data)
     own = data is None
-    dataset = open_dataset(config, listener.worked) if own else fitting_data(loaded, config, listener)
+    dataset = (
+        open_dataset(config, listener.worked) if own else fitting_data(loaded, config, listener)
+    )
     records = evaluate_run(folder, loaded, dataset, listener, samples, draws, seed)
     write_report(folder)
     return records
@@ -146,11 +148,17 @@ def sample_quality(loaded: Loaded, dataset: Dataset, samples: int, seed: int) ->
     """Frechet distance, density and coverage of samples against held-out data."""
     if not isinstance(loaded.model, Sampler):
         reason = f"{loaded.model.family} has no prior to sample from"
-        return [Record(metric=name, value=None, reason=reason) for name in ("FD", "density", "coverage")]
+        return [
+            Record(metric=name, value=None, reason=reason)
+            for name in ("FD", "density", "coverage")
+        ]
     extractor = open_extractor(name) if (name := extractor_for(loaded.spec.shape)) else None
     if extractor is None and isinstance(loaded.spec, Pixels):
         reason = f"no extractor is shipped for pictures of {tuple(loaded.spec.shape)}"
-        return [Record(metric=name, value=None, reason=reason) for name in ("FD", "density", "coverage")]
+        return [
+            Record(metric=name, value=None, reason=reason)
+            for name in ("FD", "density", "coverage")
+        ]
     count = min(samples, len(dataset.test))
     fake = loaded.sample(count, seed=seed).as_subclass(Tensor)
     sets = {
@@ -247,7 +255,9 @@ def data_of(folder: RunFolder, data: str | DataConfig | None) -> DataConfig:
         return DataConfig(source=str(data))
     tree = folder.read(folder.config)
     if "data" not in tree:
-        raise ConfigError(f"{folder.path} does not say what it was trained on; name it with --data")
+        raise ConfigError(
+            f"{folder.path} does not say what it was trained on; name it with --data"
+        )
     return from_tree(Config, tree, str(folder.config)).data
 
 

@@ -31,7 +31,7 @@ HUGE = 1e10
 Painter = Callable[[Model, int], list[Path]]
 
 
-class Interrupted(ReverieError):
+class InterruptedRunError(ReverieError):
     """A signal stopped the run after it was saved."""
 
     def __init__(self, message: str, signal_number: int) -> None:
@@ -53,7 +53,13 @@ class Fitting:
     def __init__(
         self, run: RunFolder, state: State, plan: Plan, listener: Listener, paint: Painter
     ) -> None:
-        self.run, self.state, self.plan, self.listener, self.paint = run, state, plan, listener, paint
+        self.run, self.state, self.plan, self.listener, self.paint = (
+            run,
+            state,
+            plan,
+            listener,
+            paint,
+        )
         self.units = {
             f"{phase.name}/{name}": unit
             for phase in state.model.phases()
@@ -104,7 +110,7 @@ class Fitting:
 
         Raises:
             DivergedError: A loss stopped being finite.
-            Interrupted: A signal came; the run was saved first.
+            InterruptedRunError: A signal came; the run was saved first.
         """
         world, last = self.plan.world, self.plan.steps
         self.listener.began(self.run.path, self.state.step, last)
@@ -125,7 +131,11 @@ class Fitting:
                     reported, reported_step = now, step
                 if step in self.picture_steps:
                     self.picture()
-                stop = world.any(signals.number > 0) if due else world.size == 1 and signals.number > 0
+                stop = (
+                    world.any(signals.number > 0)
+                    if due
+                    else world.size == 1 and signals.number > 0
+                )
                 if self.save_due(step, now - saved) and step < last and not stop:
                     self.keep()
                     saved = time.perf_counter()
@@ -152,7 +162,7 @@ class Fitting:
     def stop(self, number: int) -> None:
         """Saves and leaves, with the command that goes on."""
         self.keep(final=True)
-        raise Interrupted(
+        raise InterruptedRunError(
             f"stopped at step {self.state.step} of {self.plan.steps}, saved. "
             f"Go on with: reverie resume {self.run.path}",
             number or signal.SIGTERM,
@@ -162,7 +172,9 @@ class Fitting:
         """Averages what was logged since the last report, over time and over the workers."""
         self.check()
         names = list(self.history)
-        means = torch.stack([torch.stack([v.float() for _, v in self.history[n]]).mean() for n in names])
+        means = torch.stack(
+            [torch.stack([v.float() for _, v in self.history[n]]).mean() for n in names]
+        )
         self.plan.world.average([means])
         values = dict(zip(names, means.tolist(), strict=True))
         self.history.clear()

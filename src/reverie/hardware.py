@@ -22,13 +22,21 @@ def pick_device(device: Device) -> torch.device:
     Raises:
         ConfigError: This machine has no such device.
     """
-    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    here = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if device == "auto":
         device = "cuda" if here["cuda"] else "mps" if here["mps"] else "cpu"
     if not here[device]:
         found = [name for name, available in here.items() if available]
         raise ConfigError(f"device is {device!r}, and this machine has {', '.join(found)}")
-    return torch.device(device, torch.cuda.current_device() if device == "cuda" else None)
+    return (
+        torch.device(device, torch.cuda.current_device())
+        if device == "cuda"
+        else torch.device(device)
+    )
 
 
 def pick_precision(precision: Precision, device: torch.device, convolutional: bool) -> torch.dtype:

@@ -14,7 +14,15 @@ from torch import Tensor
 from .artifact import Card, load_model
 from .errors import ConfigError
 from .hardware import Device, pick_device
-from .models.base import Decoder, Encoder, Likelihood, Reconstructor, Sampler, capabilities, require
+from .models.base import (
+    Decoder,
+    Encoder,
+    Likelihood,
+    Reconstructor,
+    Sampler,
+    capabilities,
+    require,
+)
 from .pictures import grid, save_png, to_png
 from .runs import find_run
 from .spec import Pixels, affine
@@ -29,7 +37,8 @@ SAMPLED = 64
 class Samples(Tensor):
     """A tensor `(N, *shape)` in data units that shows itself in a notebook and saves itself as a PNG."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    # Whatever is computed from it is a plain tensor again.
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     def _repr_png_(self) -> bytes | None:
         pictures = self.as_subclass(Tensor)
@@ -140,9 +149,9 @@ class Loaded:
         """
         require(self.model, "decode")
         encodes = isinstance(self.model, Encoder)
-        ends = [self.encode(x) if encodes else torch.as_tensor(x) for x in (start, end)]
+        first, last = (self.encode(x) if encodes else torch.as_tensor(x) for x in (start, end))
         way = torch.linspace(0, 1, steps)[None, :, None]
-        z = straight(*ends, way) if encodes else spherical(*ends, way)
+        z = straight(first, last, way) if encodes else spherical(first, last, way)
         return self.decode(z.flatten(0, 1))
 
     def noise(self, count: int, *, seed: int = 0) -> Tensor:
@@ -160,7 +169,9 @@ class Loaded:
         if tuple(x.shape) == shape:
             x = x[None]
         if tuple(x.shape[1:]) != shape or not len(x):
-            raise ConfigError(f"samples are {tuple(x.shape)}; expected (N, {', '.join(map(str, shape))})")
+            raise ConfigError(
+                f"samples are {tuple(x.shape)}; expected (N, {', '.join(map(str, shape))})"
+            )
         if isinstance(self.spec, Pixels) and (x.min() < 0 or x.max() > 1):
             raise ConfigError(
                 f"pixels span [{x.min():.3g}, {x.max():.3g}]; expected values in [0, 1], or uint8"

@@ -65,3 +65,6 @@ class Listener:
 
     def pictured(self, path: Path) -> None:
         """A picture was written."""
+
+    def ended(self) -> None:
+        """Nothing more will be told; a display may let go of the screen."""

@@ -87,7 +87,8 @@ class Average:
     def update(self, seen: int, batch: int) -> None:
         """Moves the average after `batch` samples, `seen` before them."""
         half_life = min(self.half_life, RAMP * (seen + batch))
-        torch._foreach_lerp_(self._mine, self._theirs, 1 - 0.5 ** (batch / half_life))
+        weight = 1 - 0.5 ** (batch / half_life)
+        torch._foreach_lerp_(self._mine, self._theirs, weight)  # type: ignore[reportPrivateImportUsage, reportCallIssue, reportArgumentType]
 
     @torch.no_grad()
     def complete(self) -> nn.Module:

@@ -42,9 +42,7 @@ def png(made: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def curves(
-    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str
-) -> bytes:
+def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> bytes:
     """Curves by name over a shared axis, each labelled in a legend, as PNG bytes."""
     made, axes = figure()
     for color, (name, (xs, ys)) in zip(COLORS, lines.items(), strict=False):
@@ -57,9 +55,7 @@ def curves(
     return png(made)
 
 
-def cloud(
-    points: Tensor, labels: Tensor | None, classes: Sequence[str], title: str = ""
-) -> bytes:
+def cloud(points: Tensor, labels: Tensor | None, classes: Sequence[str], title: str = "") -> bytes:
     """Points `(N, 2)` coloured by label `(N,)`, as PNG bytes."""
     made, axes = figure(5.0, 4.4)
     xy = points.float().numpy()

@@ -82,7 +82,9 @@ def verdict(records: list[dict[str, Any]], log: list[dict[str, Any]]) -> list[st
             f"Held-out samples are given back at {number(found['held-out distortion']['value'])} nats."
         )
     if "reconstruction MSE" in found:
-        lines.append(f"Reconstruction error: {number(found['reconstruction MSE']['value'])} (MSE).")
+        lines.append(
+            f"Reconstruction error: {number(found['reconstruction MSE']['value'])} (MSE)."
+        )
     if "coverage" in found:
         lines.append(coverage_line(found))
     if log and log[-1].get("health"):
@@ -95,7 +97,13 @@ def coverage_line(found: dict[str, dict[str, Any]]) -> str:
     coverage, distance = found["coverage"], found["FD"]
     reached = coverage["reference"]["training data"]
     share = coverage["value"] / max(reached, 1e-9)
-    words = "most of the data" if share > 0.9 else "a part of the data" if share > 0.5 else "little of it"
+    words = (
+        "most of the data"
+        if share > 0.9
+        else "a part of the data"
+        if share > 0.5
+        else "little of it"
+    )
     return (
         f"Samples cover {words}: {100 * coverage['value']:.0f} % of held-out neighbourhoods, where real "
         f"data reaches {100 * reached:.0f} %; {distance['metric']} is {number(distance['value'])}, where "
@@ -119,10 +127,22 @@ def figures(folder: RunFolder) -> list[Figure]:
     """The pictures of the finished run, in the order a person asks for them."""
     wanted = [
         ("samples", "Samples", "Drawn from fixed noise, not chosen."),
-        ("reconstructions", "Reconstructions", "Held-out originals, each over its reconstruction."),
+        (
+            "reconstructions",
+            "Reconstructions",
+            "Held-out originals, each over its reconstruction.",
+        ),
         ("interpolations", "Interpolations", "Ways through the latents between two ends."),
-        ("traversals", "Traversals", "Each row moves one latent; those that vary most come first."),
-        ("latents", "Map of the latents", "Held-out codes, coloured by class where there are classes."),
+        (
+            "traversals",
+            "Traversals",
+            "Each row moves one latent; those that vary most come first.",
+        ),
+        (
+            "latents",
+            "Map of the latents",
+            "Held-out codes, coloured by class where there are classes.",
+        ),
     ]
     made = []
     for stem, title, caption in wanted:

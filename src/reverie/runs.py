@@ -123,7 +123,9 @@ def find_run(name: str | os.PathLike[str]) -> RunFolder:
     for path in (Path(name), Path("runs") / name):
         if is_run(path):
             return RunFolder(path)
-    here = [str(path) for path in list_runs(Path(name).parent)] or map(str, list_runs(Path("runs")))
+    here = [str(path) for path in list_runs(Path(name).parent)] or map(
+        str, list_runs(Path("runs"))
+    )
     if Path(name).is_dir():
         raise ConfigError(f"{name} holds no run (no config.json and no model.json)")
     raise ConfigError(f"there is no run {str(name)!r}; {did_you_mean(name, here)}")
@@ -172,7 +174,9 @@ def git_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "--short=10", "HEAD") + ("+" if git("status", "--porcelain", "src") else "")
+        return git("rev-parse", "--short=10", "HEAD") + (
+            "+" if git("status", "--porcelain", "src") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
 

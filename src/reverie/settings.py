@@ -23,7 +23,7 @@ class TrainConfig(Section):
     """Micro-batches that a batch is computed in, to save memory."""
     optimizer: Optimizer = Adam()
     """The optimizer of every network."""
-    players: dict[str, Optimizer] = {}
+    players: dict[str, Optimizer] = Field(default_factory=dict)
     """Other optimizers for single networks, by the name of the phase that trains them."""
     clip: PositiveFloat | None = None
     """The largest norm of a turn's gradient; None leaves gradients as they are."""

@@ -80,7 +80,9 @@ def _force(path: Path) -> None:
 
 
 def _reason(path: Path, error: OSError) -> str:
-    kept = f"{path.name} as it was before is intact" if path.exists() else "nothing was left behind"
+    kept = (
+        f"{path.name} as it was before is intact" if path.exists() else "nothing was left behind"
+    )
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = shutil.disk_usage(path.parent).free / 1e6
         return f"{path}: not written, the disk is full ({free:.0f} MB free); {kept}"

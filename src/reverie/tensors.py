@@ -32,15 +32,17 @@ class Noise:
 
     def normal(self, count: int, *shape: int) -> Tensor:
         """Draws from N(0, 1): `(count, *shape)`."""
-        return self._keep(torch.randn(self._all(count), *shape, **self._where))
+        where = self.generator.device
+        return self._keep(
+            torch.randn(self._all(count), *shape, generator=self.generator, device=where)
+        )
 
     def uniform(self, count: int, *shape: int) -> Tensor:
         """Draws from U[0, 1): `(count, *shape)`."""
-        return self._keep(torch.rand(self._all(count), *shape, **self._where))
-
-    @property
-    def _where(self) -> dict[str, object]:
-        return {"generator": self.generator, "device": self.generator.device}
+        where = self.generator.device
+        return self._keep(
+            torch.rand(self._all(count), *shape, generator=self.generator, device=where)
+        )
 
     def _all(self, count: int) -> int:
         return count if self.rows is None else self.total

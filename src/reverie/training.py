@@ -67,7 +67,7 @@ class Plan:
     steps: int
     stream: Stream
     precision: torch.dtype = torch.float32
-    world: World = World()
+    world: World = field(default_factory=World)
 
 
 def start(model: Model, config: TrainConfig) -> State:
@@ -81,7 +81,8 @@ def start(model: Model, config: TrainConfig) -> State:
         for name, network in players.items()
     }
     optimizers = {
-        name: config.players.get(name, config.optimizer).build(parameters[name]) for name in players
+        name: config.players.get(name, config.optimizer).build(parameters[name])
+        for name in players
     }
     average = None
     if config.ema is not None:
@@ -120,7 +121,9 @@ def per_step(phases: list[Phase]) -> int:
     return max(phase.repeats for phase in phases)
 
 
-def take_turn(state: State, plan: Plan, phase: Phase, number: int, place: int) -> dict[str, Tensor]:
+def take_turn(
+    state: State, plan: Plan, phase: Phase, number: int, place: int
+) -> dict[str, Tensor]:
     """Updates one network on global batch `number`, with the noise of turn `place`; no other moves."""
     config = plan.config
     name = next(n for n, network in state.players.items() if network is phase.network)

@@ -176,11 +176,13 @@ def assemble(config: Config, listener: Listener, dataset: Dataset | None = None)
     unknown = set(config.train.players) - {phase.name for phase in model.phases()}
     if unknown:
         known = ", ".join(phase.name for phase in model.phases())
-        raise ConfigError(f"train.players.{unknown.pop()} is no phase of this model; it has {known}")
+        raise ConfigError(
+            f"train.players.{unknown.pop()} is no phase of this model; it has {known}"
+        )
     convolutional = any(isinstance(m, torch.nn.Conv2d) for m in model.modules())
     precision = pick_precision(config.train.precision, device, convolutional)
     if convolutional:
-        model = model.to(memory_format=torch.channels_last)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Prepared(config, dataset, model.to(device), device, precision)
 
 
@@ -193,7 +195,9 @@ def read_config(folder: RunFolder) -> Config:
     """
     tree = folder.read(folder.config)
     if not tree:
-        raise ModelFileError(f"{folder.config}: missing or not valid JSON; this run cannot be resumed")
+        raise ModelFileError(
+            f"{folder.config}: missing or not valid JSON; this run cannot be resumed"
+        )
     return from_tree(Config, tree, str(folder.config))
 
 

@@ -18,7 +18,14 @@ from .records import number
 from .runs import RunFolder, is_run
 from .storage import write_text
 
-HEADLINES = ("-elbo", "held-out distortion", "-log p(x) bound", "reconstruction MSE", "FD[", "coverage[")
+HEADLINES = (
+    "-elbo",
+    "held-out distortion",
+    "-log p(x) bound",
+    "reconstruction MSE",
+    "FD[",
+    "coverage[",
+)
 WIDTH = 99 - 13
 
 
@@ -68,7 +75,9 @@ def verify(name: str, seeds: int, data: str, listener: Listener) -> Verified:
     facts = [folder.read(folder.provenance) for folder in made]
     seconds = [fact["training_seconds"] for fact in facts]
     threads = facts[-1]["threads"]
-    where = f"{facts[-1]['machine']}, {threads} thread{'s' * (threads > 1)}, {facts[-1]['precision']}"
+    where = (
+        f"{facts[-1]['machine']}, {threads} thread{'s' * (threads > 1)}, {facts[-1]['precision']}"
+    )
     takes = f"{clock(statistics.median(seconds))} of training on {where}."
     commits = sorted({str(fact["commit"]) for fact in facts})
     values = "; ".join(_value(metric, made) for metric in _metrics(made[0]))

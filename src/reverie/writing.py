@@ -45,7 +45,11 @@ def write_samples(x: Tensor, path: Path, columns: int | None = None) -> Path:
     else:
         raise ConfigError(
             f"--out {path}: cannot be written in this form; end it with .npy"
-            + (", .png, or nothing for a folder of single pictures" if x.dim() == 4 else " or .png")
+            + (
+                ", .png, or nothing for a folder of single pictures"
+                if x.dim() == 4
+                else " or .png"
+            )
         )
     return path
 

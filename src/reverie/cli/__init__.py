@@ -23,7 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 data_app = typer.Typer(help="Look at data before training on it.", no_args_is_help=True)
-recipes_app = typer.Typer(help="List recipes, show one, or run one in full and write down what it gave.")
+recipes_app = typer.Typer(
+    help="List recipes, show one, or run one in full and write down what it gave."
+)
 
 app.command()(making.train)
 app.command()(making.resume)

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..monitor import Listener as Silent
-from ..monitor import Progress
+from typing_extensions import override
+
+from ..monitor import Listener, Progress
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,25 +18,22 @@ if TYPE_CHECKING:
 PLAIN_SECONDS = 10.0
 
 
-class Listener(Silent):
-    """A display that has to be closed."""
-
-    def ended(self) -> None:
-        """Nothing more will be told."""
-
-
 class JsonLines(Listener):
     """Every event as a line of JSON."""
 
+    @override
     def said(self, message: str) -> None:
         self._line(event="note", message=message)
 
+    @override
     def began(self, path: Path, step: int, steps: int) -> None:
         self._line(event="began", run=str(path), step=step, steps=steps)
 
+    @override
     def progressed(self, progress: Progress) -> None:
         self._line(event="progress", **progress.line())
 
+    @override
     def pictured(self, path: Path) -> None:
         self._line(event="picture", path=str(path))
 
@@ -50,17 +48,21 @@ class PlainLines(Listener):
         self._told = 0.0
         self._working = ""
 
+    @override
     def said(self, message: str) -> None:
         self._line(f"note: {message}")
 
+    @override
     def worked(self, what: str, done: int, total: int) -> None:
         if what != self._working and done < total:
             self._line(f"{what} ...")
         self._working = what if done < total else ""
 
+    @override
     def began(self, path: Path, step: int, steps: int) -> None:
         self._line(f"training {path}, step {step:,} of {steps:,}")
 
+    @override
     def progressed(self, progress: Progress) -> None:
         now, last = time.monotonic(), progress.step == progress.steps
         if now - self._told < PLAIN_SECONDS and self._told and not last:
@@ -88,26 +90,31 @@ class LivePanel(Listener):
         self.path: Path | None = None
         self.first: dict[str, list[float]] = {}
 
+    @override
     def said(self, message: str) -> None:
         self.console.print(f"[yellow]note:[/] {message}", highlight=False)
 
+    @override
     def worked(self, what: str, done: int, total: int) -> None:
         from rich.text import Text
 
         share = f"{100 * done / max(total, 1):.0f} %" if done < total else "done"
         self._show(Text(f"{what} ... {share}", style="dim"))
 
+    @override
     def began(self, path: Path, step: int, steps: int) -> None:
         from rich.text import Text
 
         self.path = path
         self._show(Text(f"{path}: step {step:,} of {steps:,} ..."))
 
+    @override
     def progressed(self, progress: Progress) -> None:
         for name, value in progress.values.items():
             self.first.setdefault(name, []).append(value)
         self._show(self._panel(progress))
 
+    @override
     def ended(self) -> None:
         if self.started:
             self.live.stop()
@@ -128,7 +135,11 @@ class LivePanel(Listener):
             (f"step {progress.step:,} of {progress.steps:,}", "bold"),
             f"   {progress.rate:,.0f} samples/s   {clock(progress.remaining)} left",
         )
-        rows: list[Any] = [head, ProgressBar(progress.steps, progress.step), self._losses(progress)]
+        rows: list[Any] = [
+            head,
+            ProgressBar(progress.steps, progress.step),
+            self._losses(progress),
+        ]
         if progress.health:
             rows.append(Text(f"health  {progress.health}", style="green"))
         rows.append(Text(f"pictures in {self.path}/samples   Ctrl-C saves and stops", style="dim"))
@@ -139,7 +150,9 @@ class LivePanel(Listener):
 
         table = Table.grid(padding=(0, 2))
         for name, value in progress.values.items():
-            table.add_row(name, f"{value:.4g} {progress.units.get(name, '')}", spark(self.first[name]))
+            table.add_row(
+                name, f"{value:.4g} {progress.units.get(name, '')}", spark(self.first[name])
+            )
         return table
 
 

@@ -16,8 +16,12 @@ from .options import Json, OtherData, Quiet, RunName, Seed, listener_for, show, 
 def evaluate(
     run: RunName,
     data: OtherData = None,
-    samples: Annotated[int, typer.Option("--samples", min=2, help="Samples to draw, at most.")] = 10_000,
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of the likelihood bound.")] = 50,
+    samples: Annotated[
+        int, typer.Option("--samples", min=2, help="Samples to draw, at most.")
+    ] = 10_000,
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, help="Draws of the likelihood bound.")
+    ] = 50,
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -69,13 +73,16 @@ def runs(
         raise ConfigError(f"there is no folder {folder!r}; `reverie train vae` makes a first run")
     rows = [summary(path) for path in list_runs(Path(folder))]
     lines = [f"{r['run']:30} {r['recipe']:12} {r['state']:22} {r['headline']}" for r in rows]
-    show(rows, lines or [f"{folder} holds no runs yet; make one with `reverie train vae`"], as_json)
+    show(
+        rows, lines or [f"{folder} holds no runs yet; make one with `reverie train vae`"], as_json
+    )
 
 
 def inspect(
     path: Annotated[str, typer.Argument(help="mnist, ring, grid, or a path to your own.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH=VALUE]...", help="Settings, e.g. data.size=64.")
+        list[str] | None,
+        typer.Argument(metavar="[PATH=VALUE]...", help="Settings, e.g. data.size=64."),
     ] = None,
     out: Annotated[
         str, typer.Option("--out", help="Where the contact sheet is written.")
@@ -95,7 +102,12 @@ def inspect(
     if found.shown:
         save_png(found.contact_sheet(), Path(out))
     result = {**found.to_dict(), "contact_sheet": out if found.shown else None}
-    show(result, [*described(found), *([f"contact sheet: {out}"] if found.shown else [])], as_json, quiet)
+    show(
+        result,
+        [*described(found), *([f"contact sheet: {out}"] if found.shown else [])],
+        as_json,
+        quiet,
+    )
 
 
 def described(found: Inspection) -> list[str]:

@@ -16,7 +16,9 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A recipe; `reverie recipes` lists them.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATH=VALUE]...", help="Settings, e.g. model.beta=4 data.size=64."),
+        typer.Argument(
+            metavar="[PATH=VALUE]...", help="Settings, e.g. model.beta=4 data.size=64."
+        ),
     ] = None,
     data: Annotated[
         str, typer.Option("--data", help="mnist, ring, grid, or a path to your own.")
@@ -27,8 +29,12 @@ def train(
     budget: Annotated[
         str | None, typer.Option("--budget", help='"10 epochs", "5000 steps", 2Msamples, 90s, 2m.')
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="The budget in steps.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The seed of everything.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="The budget in steps.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="The seed of everything.")
+    ] = None,
     device: DeviceOption = None,
     precision: Annotated[
         str | None, typer.Option("--precision", help="fp32, bf16 or auto.", show_default=False)
@@ -117,7 +123,11 @@ def show_run(run: Run, as_json: bool, quiet: bool) -> None:
     from ..records import Record
 
     records = [Record(**record) for record in run.metrics]
-    lines = ["", "on held-out data:", *(f"  {record}" for record in records if record.value is not None)]
+    lines = [
+        "",
+        "on held-out data:",
+        *(f"  {record}" for record in records if record.value is not None),
+    ]
     lines += ["", f"report:  {relative_to_cwd(run.folder.report)}"]
     path = relative_to_cwd(run.path)
     lines += [f"next:    {verb} {path}" for verb in next_verbs(run)]

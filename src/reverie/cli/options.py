@@ -94,4 +94,6 @@ def source_of(data: str | None, overrides: Iterable[str] = ()) -> DataConfig:
     from ..config import override
     from ..data import DataConfig
 
-    return override(DataConfig(source=data or "mnist"), [o.removeprefix("data.") for o in overrides])
+    return override(
+        DataConfig(source=data or "mnist"), [o.removeprefix("data.") for o in overrides]
+    )

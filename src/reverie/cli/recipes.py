@@ -41,7 +41,9 @@ def show_one(name: Name, as_json: Json = False) -> None:
 
 def verify(
     name: Name,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many runs, seeds 0, 1, ...")] = 3,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="How many runs, seeds 0, 1, ...")
+    ] = 3,
     data: Annotated[str, typer.Option("--data", help="What to train on.")] = "mnist",
     write: Annotated[
         bool, typer.Option("--write", help="Write Takes and Expect into the recipe's source.")

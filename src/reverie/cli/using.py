@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,12 @@ from .options import (
     show,
     write_samples,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..loading import Loaded
+    from ..runs import RunFolder
 
 Count = Annotated[int, typer.Option("-n", "--count", min=1, help="How many.")]
 
@@ -119,14 +125,14 @@ def encode(
 
 
 def held_out(
-    folder: object, loaded: object, data: str | None, count: int, as_json: bool, quiet: bool
-):  # noqa: ANN201  # a tensor, which is not imported here
+    folder: RunFolder, loaded: Loaded, data: str | None, count: int, as_json: bool, quiet: bool
+) -> Tensor:
     """The first held-out samples, `(N, *shape)` in data units."""
     from ..evaluation import first
 
     listener = listener_for(as_json, quiet)
     try:
-        return first(data_for(folder, loaded, data, listener).test, count)  # type: ignore[arg-type]
+        return first(data_for(folder, loaded, data, listener).test, count)
     finally:
         listener.ended()
 

@@ -84,7 +84,7 @@ def open_extractor(name: str) -> Extractor:
         DataError: Its file is not the one that its name was pinned to.
     """
     facts: dict[str, Any] = SHIPPED[name]
-    data = resources.files(__package__).joinpath(f"{name}.safetensors").read_bytes()
+    data = resources.files("reverie.features").joinpath(f"{name}.safetensors").read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if digest != facts["sha256"]:
         raise DataError(

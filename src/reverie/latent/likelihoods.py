@@ -14,6 +14,7 @@ import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+from typing_extensions import override
 
 from ..config import Section
 from ..losses.divergences import normal_log_prob
@@ -61,13 +62,16 @@ class Bernoulli(Section):
 class BernoulliLikelihood(LikelihoodModule):
     """Outputs are logits. Kingma & Welling (2014), appendix C.1."""
 
+    @override
     def log_prob(self, decoded: Tensor, x: Tensor) -> Tensor:
         logits = decoded.squeeze(1).float()
         return -sum_per_sample(binary_cross_entropy_with_logits(logits, x, reduction="none"))
 
+    @override
     def mean(self, decoded: Tensor) -> Tensor:
         return decoded.squeeze(1).float().sigmoid()
 
+    @override
     def sample(self, decoded: Tensor, noise: Noise) -> Tensor:
         mean = self.mean(decoded)
         return (noise.uniform(*mean.shape) < mean).to(mean.dtype)
@@ -103,13 +107,16 @@ class GaussianLikelihood(LikelihoodModule):
         super().__init__()
         self.log_var = nn.Parameter(torch.tensor(2 * math.log(scale)), requires_grad=learn)
 
+    @override
     def log_prob(self, decoded: Tensor, x: Tensor) -> Tensor:
         return sum_per_sample(normal_log_prob(x, self.mean(decoded), self.log_var))
 
+    @override
     def mean(self, decoded: Tensor) -> Tensor:
         # At least float32: half precision would round away the residual that the scale is made of.
         return decoded.squeeze(1).to(torch.promote_types(decoded.dtype, torch.float32))
 
+    @override
     def sample(self, decoded: Tensor, noise: Noise) -> Tensor:
         mean = self.mean(decoded)
         return mean + (0.5 * self.log_var).exp() * noise.normal(*mean.shape)
@@ -138,6 +145,7 @@ class DiscretizedLogisticLikelihood(LikelihoodModule):
 
     outputs = 2
 
+    @override
     def log_prob(self, decoded: Tensor, x: Tensor) -> Tensor:
         mean, log_scale = self._parts(decoded)
         half = 0.5 / 255
@@ -149,9 +157,11 @@ class DiscretizedLogisticLikelihood(LikelihoodModule):
         log_p = torch.where(x < half, log_cdf, torch.where(x > 1 - half, log_above, inside))
         return sum_per_sample(log_p)
 
+    @override
     def mean(self, decoded: Tensor) -> Tensor:
         return self._parts(decoded)[0].clamp(0, 1)
 
+    @override
     def sample(self, decoded: Tensor, noise: Noise) -> Tensor:
         mean, log_scale = self._parts(decoded)
         place = noise.uniform(*mean.shape).clamp(1e-6, 1 - 1e-6)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
+from typing_extensions import override
 
 from ..config import Section
 from ..losses.divergences import kl_to_standard_normal, normal_log_prob
@@ -51,13 +52,16 @@ class StandardNormalPrior(PriorModule):
         super().__init__()
         self.latent = latent
 
+    @override
     def log_prob(self, z: Tensor) -> Tensor:
         zero = z.new_zeros(())
         return normal_log_prob(z, zero, zero).sum(2)
 
+    @override
     def sample(self, count: int, noise: Noise) -> Tensor:
         return noise.normal(count, self.latent)
 
+    @override
     def kl(self, posterior: NormalPosterior, z: Tensor) -> Tensor:
         return kl_to_standard_normal(posterior.mean, posterior.log_var)
 
@@ -86,10 +90,12 @@ class GaussianMixturePrior(PriorModule):
         self.log_vars = nn.Parameter(torch.zeros(components, latent))
         self.logits = nn.Parameter(torch.zeros(components))
 
+    @override
     def log_prob(self, z: Tensor) -> Tensor:
         inside = normal_log_prob(z[..., None, :], self.means, self.log_vars).sum(-1)
         return (inside + self.logits.log_softmax(0)).logsumexp(-1)
 
+    @override
     def sample(self, count: int, noise: Noise) -> Tensor:
         steps = self.logits.softmax(0).cumsum(0)
         place = noise.uniform(count, 1).to(steps)
@@ -97,6 +103,7 @@ class GaussianMixturePrior(PriorModule):
         mean, log_var = self.means[component], self.log_vars[component]
         return mean + (0.5 * log_var).exp() * noise.normal(count, mean.shape[1])
 
+    @override
     def kl(self, posterior: NormalPosterior, z: Tensor) -> Tensor:
         return (posterior.log_prob(z) - self.log_prob(z)).mean(0)[:, None]
 

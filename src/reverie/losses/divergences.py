@@ -45,7 +45,9 @@ def mmd(x: Tensor, y: Tensor, scale: float) -> Tensor:
     as Tolstikhin et al. (2018), section 4. The V-statistic of Gretton et al. (2012), eq. 5: unlike the
     unbiased one it does not change when the batch is duplicated.
     """
-    return _kernel(x, x, scale).mean() + _kernel(y, y, scale).mean() - 2 * _kernel(x, y, scale).mean()
+    return (
+        _kernel(x, x, scale).mean() + _kernel(y, y, scale).mean() - 2 * _kernel(x, y, scale).mean()
+    )
 
 
 def _kernel(a: Tensor, b: Tensor, scale: float) -> Tensor:

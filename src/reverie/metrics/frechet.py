@@ -31,7 +31,9 @@ def moments(features: Tensor, chunk: int = 10_000) -> Moments:
     mean = sum(part.double().sum(0) for part in features.split(chunk)) / count
     assert isinstance(mean, Tensor)
     if not mean.isfinite().all():
-        raise DataError("features hold NaN or infinite values; a Frechet distance needs finite ones")
+        raise DataError(
+            "features hold NaN or infinite values; a Frechet distance needs finite ones"
+        )
     centred = (part.double() - mean for part in features.split(chunk))
     covariance = sum(part.T @ part for part in centred) / (count - 1)
     assert isinstance(covariance, Tensor)

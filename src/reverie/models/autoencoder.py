@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor
+from typing_extensions import override
 
 from ..config import Section
 from ..latent.likelihoods import Bernoulli, Likelihood
@@ -58,6 +59,7 @@ class Autoencoder(Model):
         self.likelihood = config.likelihood.build()
         self.decoder = config.network.decoder(config.latent, spec.shape, self.likelihood.outputs)
 
+    @override
     def phases(self) -> list[Phase]:
         return [
             Phase(
@@ -96,5 +98,6 @@ class Autoencoder(Model):
         """E[x | code of x]."""
         return self.decode(self.encode(x))
 
+    @override
     def health(self, parts: Mapping[str, float]) -> str:
         return f"reconstruction costs {parts['reconstruction/distortion']:.1f} nats a sample"

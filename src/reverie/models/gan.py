@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
+from typing_extensions import override
 
 from ..config import Section
 from ..losses.adversarial import Game, NonSaturating, Wasserstein
@@ -71,6 +72,7 @@ class GAN(Model):
         self.generator = nn.Sequential(generator, nn.Flatten(1, 2), bounded)
         self.critic = config.critic.encoder(spec.shape, 1)
 
+    @override
     def phases(self) -> list[Phase]:
         unit = "" if isinstance(self.config.game, Wasserstein) else "nats"
         critic = {"game": unit, "penalty": "", "gap": "logits"}
@@ -119,6 +121,7 @@ class GAN(Model):
         """The generator's samples of given noise, `(B, Z)` to `(B, *shape)`."""
         return self.generator(z)
 
+    @override
     def health(self, parts: Mapping[str, float]) -> str:
         gap = parts["critic/gap"]
         if isinstance(self.config.game, Wasserstein):

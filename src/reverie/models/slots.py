@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import ConfigError
 from ..latent.bounds import ELBO, IWAE
 from ..latent.likelihoods import Bernoulli, DiscretizedLogistic, Gaussian
-from ..latent.terms import FreeBits, MMD
+from ..latent.terms import MMD, FreeBits
 from ..spec import Pixels, Vector
 
 

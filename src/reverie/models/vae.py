@@ -16,6 +16,7 @@ from typing import Literal
 
 from pydantic import PositiveInt
 from torch import Tensor
+from typing_extensions import override
 
 from ..config import Section
 from ..latent.bounds import ELBO, Bound, Draws
@@ -82,6 +83,7 @@ class VAE(Model):
         self.decoder = config.network.decoder(config.latent, spec.shape, self.likelihood.outputs)
         self.prior = config.prior.build(config.latent)
 
+    @override
     def phases(self) -> list[Phase]:
         names = ["-bound", "distortion", "rate", *(term.kind for term in self.config.terms)]
         units = {name: "nats" for name in names} | {"active": "latents"}
@@ -144,6 +146,7 @@ class VAE(Model):
         """E[x|z] for z from the prior: the picture that papers show, without pixel noise."""
         return self.decode(self.prior.sample(count, noise))
 
+    @override
     def health(self, parts: Mapping[str, float]) -> str:
         rate, active = parts["elbo/rate"], parts["elbo/active"]
         if rate < 0.1:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn.functional import pad
+from typing_extensions import override
 
 from ..errors import ConfigError
 
@@ -53,17 +54,23 @@ def strides(before: Size, after: Size) -> Size:
     return (1 if before[0] == after[0] else 2, 1 if before[1] == after[1] else 2)
 
 
+def kernels(stride: Size) -> Size:
+    """4 where the stride is 2, so that the kernels tile evenly, else 3."""
+    return (4 if stride[0] == 2 else 3, 4 if stride[1] == 2 else 3)
+
+
 class Down(nn.Module):
     """A convolution from one size of `halvings` to the next: `(B, C, *before)` to `(B, C', *after)`."""
 
     def __init__(self, inputs: int, outputs: int, before: Size, after: Size) -> None:
         super().__init__()
         stride = strides(before, after)
-        kernel = tuple(4 if s == 2 else 3 for s in stride)
+        kernel = kernels(stride)
         # An odd side gets one more row, so that its half is rounded up.
         self.extra = tuple(n % 2 if s == 2 else 0 for n, s in zip(before, stride, strict=True))
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=1)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(pad(x, (0, self.extra[1], 0, self.extra[0])) if any(self.extra) else x)
 
@@ -74,10 +81,11 @@ class Up(nn.Module):
     def __init__(self, inputs: int, outputs: int, after: Size, before: Size) -> None:
         super().__init__()
         stride = strides(before, after)
-        kernel = tuple(4 if s == 2 else 3 for s in stride)
+        kernel = kernels(stride)
         self.size = before
         self.conv = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding=1)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         return x if x.shape[2:] == self.size else x[..., : self.size[0], : self.size[1]]
@@ -90,6 +98,7 @@ class SampleShape(nn.Module):
         super().__init__()
         self.shape = (outputs, *shape)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(len(x), *self.shape)
 

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from typing_extensions import override
 
 from ..config import Section
 from .parts import Activation, Down, SampleShape, Size, Up, activation, halvings, image_shape
@@ -76,6 +77,7 @@ class Block(nn.Module):
         self.first.weight.data.mul_(depth**-0.5)
         nn.init.zeros_(self.second.weight)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(self.act(self.first(self.act(x))))
 
@@ -86,8 +88,11 @@ class Shrink(nn.Module):
     def __init__(self, inputs: int, outputs: int, size: Size) -> None:
         super().__init__()
         self.size = size
-        self.mix = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
+        self.mix = (
+            nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
+        )
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         return self.mix(adaptive_avg_pool2d(x, self.size))
 
@@ -98,7 +103,10 @@ class Grow(nn.Module):
     def __init__(self, inputs: int, outputs: int, size: Size) -> None:
         super().__init__()
         self.size = size
-        self.mix = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
+        self.mix = (
+            nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
+        )
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         return interpolate(self.mix(x), size=self.size, mode="bilinear", align_corners=False)
