@@ -81,8 +81,8 @@ def override(section: T, assignments: Iterable[str]) -> T:
         key = int(leaf) if isinstance(node, list) else leaf
         if leaf == "kind" and value != cast(Any, node)[key]:
             node.clear()  # another member has other fields
-        names_member = isinstance(value, str) and value in _member_tags(type(section), path)
-        cast(Any, node)[key] = {"kind": value} if names_member else value
+        member = _members(type(section), path).get(value) if isinstance(value, str) else None
+        cast(Any, node)[key] = _defaults(member, value) if member else value
     return from_tree(type(section), tree)
 
 
@@ -104,15 +104,24 @@ def _child(node: Any, name: str, where: str) -> Any:
     return node[name]
 
 
-def _member_tags(cls: type[Section], path: str) -> set[str]:
-    """The kinds that a union at this path takes; empty where there is no union."""
+def _members(cls: type[Section], path: str) -> dict[str, type[Section]]:
+    """The members by kind of the union at this path; empty where there is no union."""
     found: set[type[Section]] = {cls}
     for name in path.split("."):
         fields = [s.model_fields[name] for s in found if name in s.model_fields]
-        found = {s for field in fields for s in _sections(field.annotation)} or found
-        if not fields and not name.isdecimal():
-            return set()
-    return {tag for s in found for tag in _tags(s)[1:]} if found != {cls} else set()
+        if fields:
+            found = {s for field in fields for s in _sections(field.annotation)}
+        elif not name.isdecimal():
+            return {}
+    return {tag: s for s in found for tag in _tags(s)[1:]}
+
+
+def _defaults(member: type[Section], kind: str) -> dict[str, Any]:
+    """A member as it is when only its kind is given."""
+    try:
+        return to_tree(member())
+    except ValidationError:  # a field without a default is still missing
+        return {"kind": kind}
 
 
 def _literal(text: str) -> Any:

@@ -13,6 +13,11 @@ def sum_per_sample(x: Tensor) -> Tensor:
     return x.flatten(1).sum(1)
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """The tensor in float32, or as it is in float64: statistics are not made in half precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 @dataclass
 class Noise:
     """The random draws of one turn: a function of (seed, step, turn) and of the sample's place.

@@ -222,6 +222,16 @@ def test_every_logged_value_has_a_unit(recipe):
         assert all(value.dim() == 0 and value.isfinite() for value in parts.values())
 
 
+def flat_gradient(loss, parameters):
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])
+
+
+def same_direction_and_length(one, two):
+    """Within float32's rounding of the whole: entries that cancel, as biases before a norm, are zero."""
+    return one.norm() > 0 and (one - two).norm() < 1e-3 * one.norm()
+
+
 def check_duplicating_changes_no_loss(model):
     """Same samples and same noise twice: a mean over the batch is what it was, a sum would double."""
     x = samples(model, 6)
@@ -232,10 +242,8 @@ def check_duplicating_changes_no_loss(model):
         twice, parts_twice = phase.loss(Batch(x=torch.cat([x, x]), noise=noise))
         torch.testing.assert_close(twice, once, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(parts_twice, parts, rtol=1e-4, atol=1e-5)
-        gradients = [torch.autograd.grad(l, parameters, allow_unused=True) for l in (once, twice)]
-        for a, b in zip(*gradients, strict=True):
-            if a is not None:
-                torch.testing.assert_close(b, a, rtol=1e-3, atol=1e-3 * float(a.abs().max()) + 1e-6)
+        gradients = [flat_gradient(loss, parameters) for loss in (once, twice)]
+        assert same_direction_and_length(*gradients)
 
 
 @every_recipe
@@ -272,17 +280,16 @@ def gradients_of_a_step(model, train, accumulate):
     state = start(model, made.config)
     for place, phase in enumerate(model.phases()):
         parts = take_turn(state, made, phase, 0, place)
-        yield parts, [p.grad.clone() for p in phase.network.parameters() if p.grad is not None]
+        own = [p.grad for p in phase.network.parameters() if p.grad is not None]
+        yield parts, torch.cat([gradient.flatten() for gradient in own])
 
 
 def check_micro_batches(build):
     whole, parts = (list(gradients_of_a_step(*build(), accumulate)) for accumulate in (1, 2))
     for (values, gradients), (part_values, part_gradients) in zip(whole, parts, strict=True):
-        assert gradients
         for name in values.keys() - {"active"}:  # a count, whose mean over parts is another thing
             torch.testing.assert_close(part_values[name], values[name], rtol=1e-4, atol=1e-5)
-        for a, b in zip(gradients, part_gradients, strict=True):
-            torch.testing.assert_close(b, a, rtol=1e-3, atol=1e-3 * float(a.abs().max()) + 1e-6)
+        assert same_direction_and_length(gradients, part_gradients)
 
 
 @every_recipe

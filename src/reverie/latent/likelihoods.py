@@ -19,7 +19,7 @@ from typing_extensions import override
 from ..config import Section
 from ..losses.divergences import normal_log_prob
 from ..spec import ValueRange
-from ..tensors import Noise, sum_per_sample
+from ..tensors import Noise, at_least_float32, sum_per_sample
 
 
 class LikelihoodModule(nn.Module, abc.ABC):
@@ -64,12 +64,12 @@ class BernoulliLikelihood(LikelihoodModule):
 
     @override
     def log_prob(self, decoded: Tensor, x: Tensor) -> Tensor:
-        logits = decoded.squeeze(1).float()
+        logits = at_least_float32(decoded.squeeze(1))
         return -sum_per_sample(binary_cross_entropy_with_logits(logits, x, reduction="none"))
 
     @override
     def mean(self, decoded: Tensor) -> Tensor:
-        return decoded.squeeze(1).float().sigmoid()
+        return at_least_float32(decoded.squeeze(1)).sigmoid()
 
     @override
     def sample(self, decoded: Tensor, noise: Noise) -> Tensor:
@@ -113,8 +113,8 @@ class GaussianLikelihood(LikelihoodModule):
 
     @override
     def mean(self, decoded: Tensor) -> Tensor:
-        # At least float32: half precision would round away the residual that the scale is made of.
-        return decoded.squeeze(1).to(torch.promote_types(decoded.dtype, torch.float32))
+        # Half precision would round away the residual that the scale is made of.
+        return at_least_float32(decoded.squeeze(1))
 
     @override
     def sample(self, decoded: Tensor, noise: Noise) -> Tensor:
@@ -169,7 +169,7 @@ class DiscretizedLogisticLikelihood(LikelihoodModule):
         return (x.clamp(0, 1) * 255).round() / 255
 
     def _parts(self, decoded: Tensor) -> tuple[Tensor, Tensor]:
-        decoded = decoded.to(torch.promote_types(decoded.dtype, torch.float32))
+        decoded = at_least_float32(decoded)
         return 0.5 + decoded[:, 0], decoded[:, 1].clamp(-7, 4)
 
 

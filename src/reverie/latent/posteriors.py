@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..config import Section
 from ..losses.divergences import normal_log_prob
-from ..tensors import Noise
+from ..tensors import Noise, at_least_float32
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class DiagonalGaussian(Section):
 
     def __call__(self, encoded: Tensor) -> NormalPosterior:
         """Reads the encoder's outputs `(B, 2 Z)`."""
-        mean, log_var = encoded.float().chunk(2, dim=1)
+        mean, log_var = at_least_float32(encoded).chunk(2, dim=1)
         return NormalPosterior(mean, log_var)
 
 
@@ -63,7 +63,7 @@ class FixedGaussian(Section):
 
     def __call__(self, encoded: Tensor) -> NormalPosterior:
         """Reads the encoder's outputs `(B, Z)`."""
-        mean = encoded.float()
+        mean = at_least_float32(encoded)
         return NormalPosterior(mean, torch.full_like(mean, self.scale).log() * 2)
 
 

@@ -1,0 +1,395 @@
+"""Where mathematics knows the answer, the models give it.
+
+The linear VAE is probabilistic PCA (Tipping & Bishop 1999; Lucas et al. 2019, section 3). With lambda_j
+the eigenvalues of the data's covariance (1/N), U their vectors and q latents, its optimum is
+
+    sigma^2 = mean of lambda_{q+1..d},   W = U_q (Lambda_q - sigma^2)^(1/2),
+    q(z|x) = N(M^-1 W^T (x - mu), sigma^2 M^-1),   M = W^T W + sigma^2 = Lambda_q,
+
+and there the posterior is exact, so that the ELBO is the likelihood.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from reverie.data.dataset import Split
+from reverie.data.stream import Stream
+from reverie.latent.bounds import ELBO, IWAE, Draws
+from reverie.latent.likelihoods import Gaussian
+from reverie.losses.adversarial import NonSaturating
+from reverie.losses.penalties import R1, NoPenalty
+from reverie.models import AutoencoderConfig, GANConfig, VAEConfig
+from reverie.models.base import Batch
+from reverie.models.vae import ACTIVE
+from reverie.networks import MLP
+from reverie.optim import Adam
+from reverie.schedules import Ramp
+from reverie.settings import TrainConfig
+from reverie.spec import Vector
+from reverie.tensors import noise_of
+from reverie.training import Plan, looking, start, train_step
+
+LINEAR = MLP(widths=())
+TABLE = {2: 0.0057, 5: 8.9076, 10: 17.4519, 20: 27.2773, 32: 35.2470}
+"""The maximum average log-likelihood of digits / 16 with q latents, in nats: the closed form."""
+
+
+class Digits:
+    """scikit-learn's digits / 16, `(1797, 64)`, and the eigenvalues of their covariance."""
+
+    def __init__(self):
+        x = load_digits().data / 16
+        values, vectors = np.linalg.eigh(np.cov(x.T, bias=True))
+        self.x, self.mean = torch.from_numpy(x), torch.from_numpy(x.mean(0))
+        self.values = torch.from_numpy(values[::-1].clip(0).copy())
+        self.vectors = torch.from_numpy(vectors[:, ::-1].copy())
+
+    def noise_variance(self, q):
+        """sigma^2 at the optimum."""
+        return self.values[q:].mean()
+
+    def rates(self, q):
+        """KL of each latent, averaged over the data: ln(lambda_j / sigma^2) / 2."""
+        return 0.5 * (self.values[:q] / self.noise_variance(q)).log()
+
+    def log_likelihood(self, q, variance=None):
+        """The maximum average log-likelihood, Tipping & Bishop (1999), eq. 8 with C at its optimum."""
+        s = self.noise_variance(q) if variance is None else torch.tensor(variance)
+        active = self.values[:q][self.values[:q] > s]
+        rest = self.values.sum() - active.sum()
+        d, k = len(self.values), len(active)
+        logs = active.log().sum() + (d - k) * s.log() + d * math.log(2 * math.pi)
+        return float(-0.5 * (logs + k + rest / s))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return Digits()
+
+
+def optimal_vae(digits, q):
+    """Our VAE with the closed-form optimum as its weights, in float64."""
+    model = VAEConfig(latent=q, network=LINEAR, likelihood=Gaussian(learn=True)).build(Vector(size=64))
+    model = model.double()
+    variance, values = digits.noise_variance(q), digits.values[:q]
+    scale = (values - variance).sqrt()
+    encode = (scale / values)[:, None] * digits.vectors[:, :q].T
+    encoder, decoder = model.encoder[-1], model.decoder[0]
+    with torch.no_grad():
+        encoder.weight.zero_()
+        encoder.weight[:q] = encode
+        encoder.bias[:q] = -encode @ digits.mean
+        encoder.bias[q:] = (variance / values).log()
+        decoder.weight.copy_(digits.vectors[:, :q] * scale)
+        decoder.bias.copy_(digits.mean)
+        model.likelihood.log_var.fill_(variance.log())
+    return model.requires_grad_(False)
+
+
+# ---- the linear VAE at its optimum
+
+
+@pytest.mark.parametrize("q", TABLE)
+def test_the_table_is_the_closed_form(digits, q):
+    """The table's four decimals are what Tipping & Bishop's formula gives on these very digits."""
+    assert abs(digits.log_likelihood(q) - TABLE[q]) < 1e-4
+
+
+@pytest.mark.parametrize("q", TABLE)
+def test_the_likelihood_bound_of_a_linear_vae_is_that_of_ppca(digits, q):
+    """With the exact posterior every draw has the same weight p(x): one draw gives log p(x) itself."""
+    model = optimal_vae(digits, q)
+    one, many = (model.log_likelihood(digits.x, noise_of(k), k) for k in (1, 3))
+    assert abs(float(one.mean()) - TABLE[q]) < 1e-4
+    torch.testing.assert_close(one, many, rtol=0, atol=1e-8)
+
+
+def test_each_samples_bound_is_its_density_under_ppca(digits):
+    """p(x) = N(mu, W W^T + sigma^2 I), from torch.distributions."""
+    model = optimal_vae(digits, 5)
+    weight, variance = model.decoder[0].weight, digits.noise_variance(5)
+    covariance = weight @ weight.T + variance * torch.eye(64, dtype=torch.float64)
+    law = torch.distributions.MultivariateNormal(digits.mean, covariance)
+    bound = model.log_likelihood(digits.x, noise_of(0), 1)
+    torch.testing.assert_close(bound, law.log_prob(digits.x), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("q", TABLE)
+def test_the_elbo_equals_the_likelihood_at_the_optimum(digits, q):
+    """Rate: sum_j ln(lambda_j / sigma^2) / 2 exactly. Distortion: d (ln 2 pi sigma^2 + 1) / 2 on average
+    over draws, whose squared residual is d sigma^2; their sum is the table's number with its sign turned.
+    """
+    model = optimal_vae(digits, q)
+    losses = model.losses(Batch(x=digits.x, noise=noise_of(0)))
+    rate, distortion = losses["rate"][0], losses["distortion"][0]
+    torch.testing.assert_close(rate.mean(), digits.rates(q).sum(), rtol=0, atol=1e-9)
+    expected = 32 * (float(digits.noise_variance(q).log()) + math.log(2 * math.pi) + 1)
+    assert abs(expected + float(digits.rates(q).sum()) + TABLE[q]) < 1e-4
+    error = float(distortion.std()) / math.sqrt(len(distortion))
+    assert abs(float(distortion.mean()) - expected) < 4 * error
+
+
+@pytest.mark.parametrize("q", TABLE)
+def test_the_rate_of_each_latent_is_half_the_log_of_its_share(digits, q):
+    """E_x KL_j = ln(lambda_j / sigma^2) / 2: every latent above sigma^2 is in use."""
+    model = optimal_vae(digits, q)
+    draws, _ = model.draws(digits.x, noise_of(0), 1, ratio=False)
+    torch.testing.assert_close(draws.kl.mean(0), digits.rates(q), rtol=0, atol=1e-9)
+    _, parts = model.loss(Batch(x=digits.x, noise=noise_of(0)))
+    assert parts["active"] == int((digits.values[:q] > digits.noise_variance(q)).sum()) == q
+
+
+def test_codes_have_the_variance_that_the_posterior_leaves(digits):
+    """Var_x E[z_j|x] = 1 - sigma^2 / lambda_j; with the posterior's own variance it sums to the prior's 1."""
+    codes = optimal_vae(digits, 10).encode(digits.x)
+    expected = 1 - digits.noise_variance(10) / digits.values[:10]
+    torch.testing.assert_close(codes.var(0, correction=0), expected, rtol=0, atol=1e-9)
+
+
+def test_the_squared_error_of_reconstructions_is_that_of_ppca(digits):
+    """E |x - x_hat|^2 = sum_j sigma^4 / lambda_j + (d - q) sigma^2."""
+    q, variance = 10, digits.noise_variance(10)
+    x_hat = optimal_vae(digits, q).reconstruct(digits.x)
+    expected = (variance**2 / digits.values[:q]).sum() + (64 - q) * variance
+    torch.testing.assert_close((digits.x - x_hat).square().sum(1).mean(), expected, rtol=0, atol=1e-9)
+
+
+def test_a_linear_autoencoder_at_pca_costs_the_rest_of_the_variance(digits):
+    """Baldi & Hornik (1989): the least squared error is sum_{j>q} lambda_j. As a Gaussian of scale s the
+    distortion is that over 2 s^2, plus d (ln 2 pi s^2) / 2.
+    """
+    q, scale = 10, 0.5
+    config = AutoencoderConfig(latent=q, network=LINEAR, likelihood=Gaussian(scale=scale))
+    model = config.build(Vector(size=64)).double().requires_grad_(False)
+    encoder, decoder, u = model.encoder[-1], model.decoder[0], digits.vectors[:, :q]
+    encoder.weight.copy_(u.T)
+    encoder.bias.copy_(-u.T @ digits.mean)
+    decoder.weight.copy_(u)
+    decoder.bias.copy_(digits.mean)
+    loss, _ = model.loss(Batch(x=digits.x, noise=noise_of(0)))
+    expected = digits.values[q:].sum() / (2 * scale**2) + 32 * math.log(2 * math.pi * scale**2)
+    assert abs(float(loss) - float(expected)) < 1e-5  # the scale's logarithm is a float32 parameter
+
+
+# ---- the linear VAE trained
+
+
+def analytic_elbo(model, x):
+    """The average ELBO of any linear VAE, with the expectation over z in closed form:
+    E |x - W z - b|^2 = |x - W m - b|^2 + sum_j |W_j|^2 s_j^2.
+    """
+    model = model.double()
+    with looking(model):
+        posterior = model.config.posterior(model.encoder(x))
+        weight, variance = model.decoder[0].weight, model.likelihood.log_var.exp()
+        residual = (x - model.decode(posterior.mean)).square().sum(1)
+        spread = posterior.log_var.exp() @ weight.square().sum(0)
+        distortion = 0.5 * (64 * (2 * math.pi * variance).log() + (residual + spread) / variance)
+        rate = 0.5 * (posterior.mean.square() + posterior.log_var.exp() - 1 - posterior.log_var)
+    return float(-(distortion + rate.sum(1)).mean()), rate.mean(0)
+
+
+def trained_vae(digits, q, likelihood, steps, seed=0):
+    """Trained by the loop that trains everything, on float32 samples."""
+    torch.manual_seed(seed)
+    model = VAEConfig(latent=q, network=LINEAR, likelihood=likelihood).build(Vector(size=64))
+    rate = Ramp(kind="cosine", start=2e-2, end=1e-5)
+    config = TrainConfig(batch=256, optimizer=Adam(lr=rate), seed=seed)
+    stream = Stream(Split(digits.x.float()), 256, seed, "raw", torch.device("cpu"))
+    state, plan = start(model, config), Plan(config, steps, stream)
+    for _ in range(steps):
+        train_step(state, plan)
+    return model
+
+
+@pytest.mark.parametrize("q", [2, 5])
+def test_training_reaches_the_likelihood_of_ppca(digits, q):
+    """Within 0.02 nats below the table, and never above it: the ELBO is a bound."""
+    elbo, rates = analytic_elbo(trained_vae(digits, q, Gaussian(learn=True), 1500), digits.x)
+    assert TABLE[q] - 0.02 < elbo < TABLE[q] + 1e-4
+    expected = digits.rates(q)
+    torch.testing.assert_close(rates.sum(), expected.sum(), rtol=0, atol=0.02)
+
+
+def test_as_many_latents_are_active_as_eigenvalues_exceed_a_fixed_variance(digits):
+    """Lucas et al. (2019), section 4: at sigma^2 fixed, the optimum's column j vanishes where
+    lambda_j <= sigma^2. Between the fourth and fifth eigenvalue, 0.395 and 0.271, four of eight stay.
+    """
+    variance = 0.33
+    count = int((digits.values > variance).sum())
+    assert count == 4
+    model = trained_vae(digits, 8, Gaussian(scale=math.sqrt(variance)), 1500)
+    elbo, rates = analytic_elbo(model, digits.x)
+    assert int((rates > ACTIVE).sum()) == count
+    expected = 0.5 * (digits.values[:count] / variance).log().sum()
+    torch.testing.assert_close(rates.sum(), expected, rtol=0, atol=0.02)
+    best = digits.log_likelihood(8, variance)
+    assert best - 0.02 < elbo < best + 1e-4
+
+
+# ---- the importance-weighted bound of p(z) = N(0, 1), p(x|z) = N(z, 1) at x = 0 with q(z) = p(z)
+
+LOG_P = -0.5 * math.log(4 * math.pi)
+
+
+def log_weights(z):
+    """log p(x=0|z), and log q(z) - log p(z) = 0."""
+    return -0.5 * (math.log(2 * math.pi) + z.square()), torch.zeros_like(z)
+
+
+def bound_of(log_likelihood, log_ratio, bound):
+    draws = Draws(log_likelihood, log_ratio, torch.zeros(log_likelihood.shape[1], 1, dtype=torch.float64))
+    return bound(draws, 1.0)[1]
+
+
+def quadrature(k, order):
+    """L_k by a product of Gauss-Hermite rules: our bound of every node, weighted."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(order)
+    z = torch.cartesian_prod(*[torch.from_numpy(nodes)] * k).reshape(-1, k)
+    w = torch.cartesian_prod(*[torch.from_numpy(weights / weights.sum())] * k).reshape(-1, k).prod(1)
+    one = torch.vmap(lambda z: bound_of(*log_weights(z[:, None]), IWAE(draws=k)))
+    return float(one(z) @ w)
+
+
+@pytest.mark.parametrize(
+    ("k", "order", "expected"),
+    [(1, 60, -1.4189385332), (2, 120, -1.3173038882), (3, 60, -1.2962613830)],
+)
+def test_the_iwae_bound_has_its_values_by_quadrature(k, order, expected):
+    """k = 1 is -ln(2 pi)/2 - 1/2; the others are reference/evaluation.md, section 3.2."""
+    assert abs(quadrature(k, order) - expected) < 1e-6
+
+
+def test_one_draws_iwae_bound_is_the_elbo():
+    """E log p(x|z) = -ln(2 pi)/2 - 1/2, and the KL of q = p is zero: the same number from both bounds."""
+    z = torch.randn(1, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    one = bound_of(*log_weights(z), IWAE(draws=1))
+    assert torch.equal(one, bound_of(*log_weights(z), ELBO()))
+
+
+def drawn(k, count=100_000):
+    """L_k and its standard error, with mean_k w / p - 1, of expectation 0, as a control variate."""
+    generator = torch.Generator().manual_seed(k)
+    z = torch.randn(k, count, dtype=torch.float64, generator=generator)
+    log_likelihood, log_ratio = log_weights(z)
+    excess = (log_likelihood - LOG_P).exp().mean(0) - 1
+    value = float(bound_of(log_likelihood, log_ratio, IWAE(draws=k)) - excess.mean())
+    each = (1 + excess).log() - excess
+    return value, float(each.std()) / math.sqrt(count)
+
+
+def test_the_iwae_bound_tightens_with_every_draw():
+    """Burda et al. (2016), theorem 1: rising in k and below log p. The values at 5, 10 and 50 are
+    reference/evaluation.md, section 3.2; the gap goes as (2 / sqrt 3 - 1) / 2k = 0.07735 / k.
+    """
+    known = {5: -1.28253, 10: -1.27362, 50: -1.267079}
+    found = {k: drawn(k) for k in (1, 2, 3, 5, 10, 50)}
+    values = [value for value, _ in found.values()]
+    assert values == sorted(values)
+    assert all(value <= LOG_P + 4 * error for value, error in found.values())
+    for k, expected in known.items():
+        assert abs(found[k][0] - expected) < 4 * found[k][1] + 2e-5
+    assert abs(50 * (LOG_P - found[50][0]) / 0.0773503 - 1) < 0.03
+
+
+@pytest.mark.parametrize("k", [1, 2, 7])
+def test_drawn_from_the_true_posterior_every_bound_is_the_likelihood(k):
+    """q(z) = p(z | x = 0) = N(0, 1/2) gives every draw the weight p(x): no variance, at any k."""
+    z = math.sqrt(0.5) * torch.randn(k, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    log_q = -0.5 * (math.log(math.pi) + 2 * z.square())
+    log_prior = -0.5 * (math.log(2 * math.pi) + z.square())
+    for column in range(5):
+        one = bound_of(log_weights(z)[0][:, [column]], (log_q - log_prior)[:, [column]], IWAE(draws=k))
+        assert abs(float(one) - LOG_P) < 1e-12
+
+
+# ---- the Dirac-GAN: real data at 0, generated at theta, critic psi x. Mescheder et al. (2018), section 2
+
+
+class Dirac(torch.nn.Module):
+    """D(x) = psi x."""
+
+    def __init__(self, psi):
+        super().__init__()
+        self.psi = torch.nn.Parameter(torch.tensor(psi, dtype=torch.float64))
+
+    def forward(self, x):
+        return self.psi * x
+
+
+def play(steps, h, penalty, start=1e-3):
+    """Simultaneous gradient descent of our game and penalty from theta = start, psi = 0."""
+    critic, theta = Dirac(0.0), torch.tensor([[start]], dtype=torch.float64, requires_grad=True)
+    game, real = NonSaturating(), torch.zeros(1, 1, dtype=torch.float64)
+    for _ in range(steps):
+        real_scores, fake_scores, slope = penalty.judge(critic, real, theta.detach(), noise_of(0))
+        loss = game.critic(real_scores, fake_scores)
+        if slope is not None:
+            loss = loss + penalty.weight * slope
+        (down_psi,) = torch.autograd.grad(loss, critic.psi)
+        fake = critic(theta)
+        (down_theta,) = torch.autograd.grad(game.generator(fake, fake), theta)
+        with torch.no_grad():
+            critic.psi -= h * down_psi
+            theta -= h * down_theta
+    return torch.stack([theta.detach().squeeze(), critic.psi.detach()])
+
+
+def linearised(steps, h, gamma, start=1e-3):
+    """Near the equilibrium, with f'(0) = 1/2: theta' = theta + h psi/2, psi' = psi - h (theta/2 + gamma psi)."""
+    step = torch.tensor([[1, h / 2], [-h / 2, 1 - h * gamma]], dtype=torch.float64)
+    return torch.linalg.matrix_power(step, steps) @ torch.tensor([start, 0.0], dtype=torch.float64)
+
+
+def test_the_dirac_gan_diverges_without_a_penalty():
+    """The step's eigenvalues are 1 +- i h/2, of modulus (1 + h^2/4)^(1/2): it grows by that each step."""
+    h, steps = 0.2, 300
+    end = play(steps, h, NoPenalty())
+    growth = float(end.norm()) / 1e-3
+    assert growth == pytest.approx((1 + h * h / 4) ** (steps / 2), rel=1e-3)
+    assert growth > 4
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_the_dirac_gan_converges_with_r1(gamma):
+    """Eigenvalues -gamma/2 +- (gamma^2/4 - 1/4)^(1/2) have negative real parts: the same start dies out."""
+    h, steps = 0.2, 300
+    end = play(steps, h, R1(weight=gamma))
+    expected = linearised(steps, h, gamma)
+    assert float(end.norm()) < 0.05 * 1e-3
+    torch.testing.assert_close(end, expected, rtol=0, atol=1e-3 * 1e-3)
+
+
+# ---- R1 of critics whose slope is known
+
+
+def test_the_penalty_of_a_linear_critic_is_half_its_squared_weight():
+    """D(x) = w.x + b has slope w everywhere: gamma |w|^2 / 2 is added to the game, whatever the data."""
+    config = GANConfig(latent=2, generator=LINEAR, critic=LINEAR, penalty=R1(weight=3.0))
+    torch.manual_seed(0)
+    model = config.build(Vector(size=4))
+    x = torch.randn(6, 4)
+    loss, parts = model.critic_loss(Batch(x=x, noise=noise_of(0)))
+    weight = model.critic[-1].weight
+    expected = parts["game"] + 3.0 * 0.5 * weight.square().sum()
+    torch.testing.assert_close(loss, expected)
+
+
+def test_the_penalty_of_a_quadratic_critic_is_that_of_its_moments():
+    """D(x) = x.A x / 2 + b.x has slope A x + b, so E |.|^2 / 2 = (tr(A S A) + |A m + b|^2) / 2 with the
+    mean m and the covariance S of the samples.
+    """
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(4, 4, generator=generator)
+    a, b = a + a.T, torch.randn(4, generator=generator)
+    x = torch.randn(50, 4, generator=generator) * 2 + 1
+    critic = torch.nn.Module()
+    critic.forward = lambda x: (0.5 * ((x @ a) * x).sum(1) + x @ b)[:, None]
+    _, _, slope = R1().judge(critic, x, x, noise_of(0))
+    mean, covariance = x.mean(0), torch.cov(x.T, correction=0)
+    expected = 0.5 * ((a @ covariance @ a).trace() + (a @ mean + b).square().sum())
+    torch.testing.assert_close(slope, expected, rtol=1e-4, atol=0)
