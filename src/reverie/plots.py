@@ -21,7 +21,7 @@ COLORS = [
 ]  # fmt: skip
 
 
-def figure(width: float = 5.6, height: float = 3.2) -> tuple[Figure, Axes]:
+def figure(width: float = 4.8, height: float = 3.0) -> tuple[Figure, Axes]:
     """An empty figure in the house's style, in inches; it belongs to nobody's global state."""
     from matplotlib.figure import Figure
 
@@ -29,7 +29,7 @@ def figure(width: float = 5.6, height: float = 3.2) -> tuple[Figure, Axes]:
     axes = made.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
-    axes.tick_params(colors=INK, length=0, labelsize=8)
+    axes.tick_params(colors=INK, length=0, labelsize=9)
     axes.grid(color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
     return made, axes
@@ -47,8 +47,8 @@ def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str,
     made, axes = figure()
     for color, (name, (xs, ys)) in zip(COLORS, lines.items(), strict=False):
         axes.plot(xs, ys, color=color, linewidth=1.4, label=name)
-    axes.set_xlabel(x, fontsize=8, color=INK)
-    axes.set_ylabel(y, fontsize=8, color=INK)
+    axes.set_xlabel(x, fontsize=9, color=INK)
+    axes.set_ylabel(y, fontsize=9, color=INK)
     if len(lines) > 1:
         axes.legend(fontsize=8, frameon=False)
     _compact(axes)

@@ -182,7 +182,7 @@ def analytic_elbo(model, x):
     """The average ELBO of any linear VAE, with the expectation over z in closed form:
     E |x - W z - b|^2 = |x - W m - b|^2 + sum_j |W_j|^2 s_j^2.
     """
-    model = model.double()
+    model = model.double().requires_grad_(False)
     with looking(model):
         posterior = model.config.posterior(model.encoder(x))
         weight, variance = model.decoder[0].weight, model.likelihood.log_var.exp()
@@ -193,11 +193,11 @@ def analytic_elbo(model, x):
     return float(-(distortion + rate.sum(1)).mean()), rate.mean(0)
 
 
-def trained_vae(digits, q, likelihood, steps, seed=0):
+def trained_vae(digits, q, likelihood, steps=1500, seed=0):
     """Trained by the loop that trains everything, on float32 samples."""
     torch.manual_seed(seed)
     model = VAEConfig(latent=q, network=LINEAR, likelihood=likelihood).build(Vector(size=64))
-    rate = Ramp(kind="cosine", start=2e-2, end=1e-5)
+    rate = Ramp(kind="cosine", start=5e-2, end=1e-5)
     config = TrainConfig(batch=256, optimizer=Adam(lr=rate), seed=seed)
     stream = Stream(Split(digits.x.float()), 256, seed, "raw", torch.device("cpu"))
     state, plan = start(model, config), Plan(config, steps, stream)
@@ -208,11 +208,15 @@ def trained_vae(digits, q, likelihood, steps, seed=0):
 
 @pytest.mark.parametrize("q", [2, 5])
 def test_training_reaches_the_likelihood_of_ppca(digits, q):
-    """Within 0.02 nats below the table, and never above it: the ELBO is a bound."""
-    elbo, rates = analytic_elbo(trained_vae(digits, q, Gaussian(learn=True), 1500), digits.x)
-    assert TABLE[q] - 0.02 < elbo < TABLE[q] + 1e-4
-    expected = digits.rates(q)
-    torch.testing.assert_close(rates.sum(), expected.sum(), rtol=0, atol=0.02)
+    """Within 0.05 nats below the table, and never above it: the ELBO is a bound. The variance starts at 1,
+    above every eigenvalue: from far below the optimum, the stiff way up takes ten times as long.
+    """
+    model = trained_vae(digits, q, Gaussian(scale=1.0, learn=True))
+    elbo, rates = analytic_elbo(model, digits.x)
+    assert TABLE[q] - 0.05 < elbo < TABLE[q] + 1e-4
+    torch.testing.assert_close(rates.sum(), digits.rates(q).sum(), rtol=0, atol=0.1)
+    variance = model.likelihood.log_var.exp()
+    torch.testing.assert_close(variance, digits.noise_variance(q), rtol=0.02, atol=0)
 
 
 def test_as_many_latents_are_active_as_eigenvalues_exceed_a_fixed_variance(digits):
@@ -222,7 +226,7 @@ def test_as_many_latents_are_active_as_eigenvalues_exceed_a_fixed_variance(digit
     variance = 0.33
     count = int((digits.values > variance).sum())
     assert count == 4
-    model = trained_vae(digits, 8, Gaussian(scale=math.sqrt(variance)), 1500)
+    model = trained_vae(digits, 8, Gaussian(scale=math.sqrt(variance)))
     elbo, rates = analytic_elbo(model, digits.x)
     assert int((rates > ACTIVE).sum()) == count
     expected = 0.5 * (digits.values[:count] / variance).log().sum()

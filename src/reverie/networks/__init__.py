@@ -8,8 +8,7 @@ from pydantic import Field
 
 from .conv import Conv
 from .mlp import MLP
-from .residual import Residual
 
-Network = Annotated[MLP | Conv | Residual, Field(discriminator="kind")]
+Network = Annotated[MLP | Conv, Field(discriminator="kind")]
 
-__all__ = ["MLP", "Conv", "Network", "Residual"]
+__all__ = ["MLP", "Conv", "Network"]
