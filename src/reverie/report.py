@@ -98,7 +98,9 @@ def coverage_line(found: dict[str, dict[str, Any]]) -> str:
     reached = coverage["reference"]["training data"]
     share = coverage["value"] / max(reached, 1e-9)
     degrees = {0.9: "nearly all of the data", 0.6: "much of the data", 0.3: "a part of the data"}
-    words = next((words for least, words in degrees.items() if share > least), "little of the data")
+    words = next(
+        (words for least, words in degrees.items() if share > least), "little of the data"
+    )
     return (
         f"Samples cover {words}: {100 * coverage['value']:.0f} % of held-out neighbourhoods, where real "
         f"data reaches {100 * reached:.0f} %; {distance['metric']} is {number(distance['value'])}, where "

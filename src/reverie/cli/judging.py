@@ -129,7 +129,8 @@ def described(found: Inspection) -> list[str]:
     if found.mean is not None and found.std is not None:
         bars = spark([float(count) ** 0.25 for count in found.histogram], 32)
         lines.append(
-            f"values:     {found.low:.3g} {bars} {found.high:.3g}  mean {found.mean:.4f}, sd {found.std:.4f}"
+            f"values:     {found.low:.3g} {bars} {found.high:.3g}  "
+            f"mean {found.mean:.4f}, sd {found.std:.4f}"
         )
     same = found.duplicates
     lines.append(
