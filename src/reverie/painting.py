@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from . import plots
 from .data.dataset import Dataset
 from .data.stream import to_range
 from .loading import Loaded
+from .metrics.tsne import tsne
 from .models.base import Decoder, Encoder, Model, Reconstructor, Sampler
 from .pictures import grid, save_png
 from .runs import RunFolder
@@ -126,21 +126,16 @@ def traversals(run: RunFolder, loaded: Loaded, dataset: Dataset, rows: int = 10)
     return path
 
 
-def latent_map(run: RunFolder, loaded: Loaded, dataset: Dataset, count: int = 3000) -> Path:
-    """Held-out codes on their two widest directions, coloured by class."""
+def latent_map(run: RunFolder, loaded: Loaded, dataset: Dataset, count: int = 1000) -> Path:
+    """Held-out codes in two dimensions, coloured by class: as they are, or by t-SNE."""
     index = torch.arange(min(count, len(dataset.test)))
-    codes = cast(Tensor, loaded.encode(to_range(dataset.test.rows(index))))
-    points, share = principal_plane(codes)
+    codes = loaded.encode(to_range(dataset.test.rows(index)))
+    planar = codes.shape[1] <= 2 or len(codes) < 10
+    points = flat_2d(codes) if planar else tsne(codes)
     labels = None if dataset.test.y is None else dataset.test.y[index]
-    title = f"held-out codes, first two principal components ({100 * share:.0f} % of the variance)"
+    title = f"{len(codes):,} held-out codes" + (
+        "" if planar else f", t-SNE of {codes.shape[1]} latents"
+    )
     path = run.samples / "latents.png"
     write_bytes(path, plots.cloud(points, labels, loaded.spec.classes, title))
     return path
-
-
-def principal_plane(codes: Tensor) -> tuple[Tensor, float]:
-    """Codes `(N, Z)` on their first two principal components `(N, 2)`, and the variance they keep."""
-    centred = (codes - codes.mean(0)).double()
-    _, spread, directions = torch.linalg.svd(centred, full_matrices=False)
-    kept = spread[:2].square().sum() / spread.square().sum().clamp_min(1e-30)
-    return flat_2d(centred @ directions[:2].T).float(), float(kept)

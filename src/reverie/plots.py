@@ -67,7 +67,7 @@ def cloud(points: Tensor, labels: Tensor | None, classes: Sequence[str], title: 
             own = xy[labels.numpy() == label]
             axes.scatter(own[:, 0], own[:, 1], s=5, color=colors[label], alpha=0.7, linewidths=0)
             if len(own) and len(classes) <= 20:
-                x, y = np.median(own, 0)
+                x, y = _thick_of(own, 0.15 * np.ptp(xy))
                 box: dict[str, Any] = {"facecolor": PAPER, "alpha": 0.75, "pad": 1, "linewidth": 0}
                 axes.text(x, y, name, fontsize=9, weight="bold", ha="center", color=INK, bbox=box)
     axes.set_title(title, fontsize=8, color=INK)
@@ -83,6 +83,12 @@ def clouds(groups: Mapping[str, Tensor]) -> bytes:
     axes.legend(fontsize=8, frameon=False, markerscale=3)
     axes.set_aspect("equal", adjustable="datalim")
     return png(made)
+
+
+def _thick_of(points: np.ndarray, reach: float) -> np.ndarray:
+    """The point `(2,)` of `(N, 2)` that has most others within reach: where a label belongs."""
+    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
+    return points[(apart < reach).sum(1).argmax()]
 
 
 def _colors(count: int) -> list[Any]:
