@@ -6,12 +6,14 @@ of both files is covered by a SHA-256.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from . import __version__
 from .config import Section, from_tree, to_tree
@@ -19,11 +21,22 @@ from .errors import ModelFileError
 from .models import ModelConfig
 from .models.base import Model
 from .spec import DataSpec, ValueRange
-from .storage import read_tensors, seal, sha256_of, swap_in, unseal, write_bytes
+from .storage import (
+    read_tensors,
+    remove,
+    save_tensors,
+    seal,
+    sha256_of,
+    swap_in,
+    unseal,
+    write_bytes,
+)
 
 SCHEMA = 1
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
+NEXT = ".model.safetensors.next"
+"""Where new weights lie until the card names them: replacing the card is what replaces the pair."""
 
 
 class Card(Section):
@@ -48,9 +61,13 @@ class Card(Section):
 
 
 def save_model(model: Model, config: Any, folder: Path, step: int, averaged: bool) -> None:
-    """Writes both files; each is whole or as it was before."""
-    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    swap_in(folder / WEIGHTS, lambda beside: safetensors.torch.save_file(tensors, beside))
+    """Writes both files; a crash at any moment leaves the pair of before or the new one.
+
+    Raises:
+        StorageError: The disk is full or read-only; the pair of before is intact.
+    """
+    _settle(folder)
+    swap_in(folder / NEXT, lambda beside: save_tensors(model.state_dict(), beside))
     card = Card(
         schema_version=SCHEMA,
         reverie=__version__,
@@ -59,9 +76,10 @@ def save_model(model: Model, config: Any, folder: Path, step: int, averaged: boo
         value_range=model.value_range,
         averaged=averaged,
         step=step,
-        weights=sha256_of(folder / WEIGHTS),
+        weights=sha256_of(folder / NEXT),
     )
     write_bytes(folder / CARD, seal(to_tree(card)))
+    (folder / NEXT).replace(folder / WEIGHTS)
 
 
 def load_model(folder: Path) -> tuple[Model, Card]:
@@ -80,19 +98,50 @@ def load_model(folder: Path) -> tuple[Model, Card]:
         card = from_tree(Card, tree)
     except ValueError as error:
         raise ModelFileError(f"{folder / CARD}: {error}") from None
-    tensors = read_tensors(folder / WEIGHTS, card.weights)
+    tensors = _weights(folder, card.weights)
     # Built without memory: whatever sizes the card claims, only the file's own tensors take any.
-    with torch.device("meta"):
-        model = card.model.build(card.spec)
-    expected = {name: tuple(t.shape) for name, t in model.state_dict().items()}
-    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    try:
+        with torch.device("meta"):
+            model = card.model.build(card.spec)
+    except (RuntimeError, ValueError, OverflowError) as error:
+        raise ModelFileError(f"{folder / CARD}: no model can be built from it ({error})") from None
+    expected, found = _forms(model.state_dict()), _forms(tensors)
     if expected != found:
         raise ModelFileError(f"{folder / WEIGHTS}: {_difference(expected, found)}")
     model.load_state_dict(tensors, assign=True)
     return model.eval().requires_grad_(False), card
 
 
-def _difference(expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> str:
+def _settle(folder: Path) -> None:
+    """Ends what a crash left: weights that the card names go to their place, others go."""
+    if not (folder / NEXT).exists():
+        return
+    try:
+        named = unseal(folder / CARD)["weights"] == sha256_of(folder / NEXT)
+    except ModelFileError:
+        named = False
+    if named:
+        (folder / NEXT).replace(folder / WEIGHTS)
+    remove(folder / NEXT)
+
+
+def _weights(folder: Path, digest: str) -> dict[str, Tensor]:
+    """The weights that the card names; a crash may have left them beside their place."""
+    if (folder / NEXT).exists():
+        with contextlib.suppress(ModelFileError):
+            return read_tensors(folder / NEXT, digest)
+    return read_tensors(folder / WEIGHTS, digest)
+
+
+def _forms(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Shapes, and types where they are unusual."""
+    return {
+        name: f"{tuple(t.shape)}" + ("" if t.dtype == torch.float32 else f" of {t.dtype}")
+        for name, t in tensors.items()
+    }
+
+
+def _difference(expected: dict[str, str], found: dict[str, str]) -> str:
     rows = [
         f"{name} expected {expected.get(name, 'nothing')}, found {found.get(name, 'nothing')}"
         for name in sorted(expected | found)

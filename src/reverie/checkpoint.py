@@ -7,11 +7,10 @@ the disk. The one before it is kept, in case the disk damages the last.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -19,7 +18,7 @@ from .errors import ModelFileError
 from .storage import (
     read_tensors,
     remove,
-    remove_leftovers,
+    save_tensors,
     seal,
     sha256_of,
     swap_in,
@@ -50,12 +49,18 @@ class Checkpoint:
 def save(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Writes the checkpoint of a step and removes all but the one before it.
 
+    One of this step that is whole already is kept: removing it first could leave none.
+
     Raises:
         StorageError: The disk is full or read-only; earlier checkpoints are intact.
     """
     place = folder / f"step-{step:010d}"
     if place.exists():
-        remove(place)
+        try:
+            _read(place)
+            return
+        except ModelFileError:
+            remove(place)
     swap_in(place, lambda beside: _fill(beside, step, tensors, facts))
     for old in _all(folder)[:-KEPT]:
         remove(old)
@@ -66,11 +71,7 @@ def _fill(
 ) -> None:
     folder.mkdir(parents=True)
     weights = folder / "state.safetensors"
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        safetensors.torch.save_file(whole, weights)
-    except safetensors.SafetensorError as error:  # how safetensors says that the disk is full
-        raise OSError(28, str(error)) from None
+    save_tensors(tensors, weights)
     tree = {"schema": SCHEMA, "step": step, "facts": dict(facts), "weights": sha256_of(weights)}
     (folder / "state.json").write_bytes(seal(tree))
 
@@ -81,20 +82,23 @@ def load(folder: Path) -> Checkpoint | None:
     Raises:
         ModelFileError: There are checkpoints, and none is whole.
     """
-    remove_leftovers(folder)
     damaged: list[str] = []
     for place in reversed(_all(folder)):
         try:
-            tree = unseal(place / "state.json")
-            if tree["schema"] != SCHEMA:
-                raise ModelFileError(f"{place}: schema {tree['schema']}, expected {SCHEMA}")
-            tensors = read_tensors(place / "state.safetensors", tree["weights"])
-            return Checkpoint(tree["step"], tensors, tree["facts"], tuple(damaged))
+            return replace(_read(place), damaged=tuple(damaged))
         except ModelFileError as error:
             damaged.append(str(error))
     if damaged:
         raise ModelFileError("no checkpoint is whole: " + "; ".join(damaged))
     return None
+
+
+def _read(place: Path) -> Checkpoint:
+    tree = unseal(place / "state.json")
+    if tree.get("schema") != SCHEMA:
+        raise ModelFileError(f"{place}: schema {tree.get('schema')}, expected {SCHEMA}")
+    tensors = read_tensors(place / "state.safetensors", tree["weights"])
+    return Checkpoint(tree["step"], tensors, tree["facts"])
 
 
 def _all(folder: Path) -> list[Path]:

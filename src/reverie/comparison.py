@@ -49,24 +49,25 @@ class Comparison:
         if record is None or record["value"] is None:
             return "-"
         error = record["uncertainty"]
-        return number(record["value"]) + (f" ± {number(error)}" if error is not None else "")
+        return number(record["value"]) + (f" ± {error:.1g}" if error is not None else "")
 
-    def to_rich(self) -> Table:
-        """For a terminal; the best of a column is bold and starred."""
+    def to_rich(self, upright: bool = False) -> Table:
+        """For a terminal, a run a row, or `upright` a metric a row; the best is bold and starred."""
         from rich.table import Table
 
         table = Table(caption="* best of what can be ranked", caption_justify="left")
-        table.add_column("run", overflow="fold")
-        for metric in self.metrics:
-            table.add_column(metric, justify="right", overflow="fold")
-        for run in self.runs:
-            cells = [self.cell(run, metric) for metric in self.metrics]
-            starred = [
-                f"[bold]{cell} *[/]" if self.best.get(metric) == run else cell
-                for metric, cell in zip(self.metrics, cells, strict=True)
-            ]
-            table.add_row(run, *starred)
+        heads = self.runs if upright else self.metrics
+        table.add_column("metric" if upright else "run", no_wrap=not upright)
+        for head in heads:
+            table.add_column(head, justify="right")
+        for side in self.metrics if upright else self.runs:
+            pairs = [(head, side) if upright else (side, head) for head in heads]
+            table.add_row(side, *(self._starred(run, metric) for run, metric in pairs))
         return table
+
+    def _starred(self, run: str, metric: str) -> str:
+        cell = self.cell(run, metric).replace(" ± ", "±")
+        return f"[bold]{cell}*[/]" if self.best.get(metric) == run else cell
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{metric}</th>" for metric in ["run", *self.metrics])

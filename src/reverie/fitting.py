@@ -5,6 +5,7 @@ The mathematics of a step is in `training.py`; here is everything around it.
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from . import artifact, checkpoint
-from .errors import DivergedError, ReverieError, StorageError
+from .errors import DivergedError, ModelFileError, ReverieError, StorageError
 from .models.base import Model
 from .monitor import Listener, Progress
 from .runs import RunFolder
@@ -78,11 +79,17 @@ class Fitting:
         for reason in found.damaged:
             self.listener.said(f"a damaged checkpoint was passed over: {reason}")
         state = self.state
-        restore(state.model, "model", found.tensors)
-        if state.average:
-            restore(state.average.average, "average", found.tensors)
-        for name, optimizer in state.optimizers.items():
-            checkpoint.restore_optimizer(optimizer, f"optimizer.{name}", found.tensors)
+        try:
+            restore(state.model, "model", found.tensors)
+            if state.average:
+                restore(state.average.average, "average", found.tensors)
+            for name, optimizer in state.optimizers.items():
+                checkpoint.restore_optimizer(optimizer, f"optimizer.{name}", found.tensors)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise ModelFileError(
+                f"{self.run.checkpoint}: step {found.step} is not of the model that {self.run.config} "
+                f"describes ({' '.join(str(error).split())[:200]}); put the file back as it was"
+            ) from None
         state.step, self.seconds = found.step, float(found.facts["seconds"])
 
     def save(self) -> None:
@@ -99,6 +106,10 @@ class Fitting:
             tensors |= named("average", state.average.average)
         for name, optimizer in state.optimizers.items():
             tensors |= checkpoint.optimizer_tensors(optimizer, f"optimizer.{name}")
+        # A finite loss may have a gradient that is not, which spoils the weights a step before.
+        for name, tensor in tensors.items():
+            if not tensor.isfinite().all():
+                raise DivergedError(self.advice(name, state.step, math.nan))
         facts = {"seconds": self.seconds, "steps": self.plan.steps}
         checkpoint.save(self.run.checkpoint, state.step, tensors, facts)
         averaged = state.average is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,8 +16,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from . import __version__
-from .errors import ConfigError, ReverieError, did_you_mean
-from .storage import write_text
+from .errors import ConfigError, ReverieError, StorageError, did_you_mean
+from .storage import remove_leftovers, write_text
 
 
 class RunFolder:
@@ -40,26 +41,30 @@ class RunFolder:
         """All reports of the run, oldest first; a line cut short by a crash is left out."""
         lines: dict[int, dict[str, Any]] = {}
         if self.log.exists():
-            for text in self.log.read_text().splitlines():
+            for text in self.log.read_text(errors="replace").splitlines():
                 try:
                     line = json.loads(text)
-                except json.JSONDecodeError:
+                    lines[int(line["step"])] = line
+                except (ValueError, TypeError, KeyError):
                     continue
-                lines[line["step"]] = line
         # Steps that were repeated after a crash stand twice: the later line is the one that counts.
         return [lines[step] for step in sorted(lines)]
 
     def append_log(self, line: Mapping[str, Any]) -> None:
-        """Adds one report."""
-        with self.log.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        """Adds one report, on a line of its own even after one that a crash cut short."""
+        with self.log.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+            cut = file.read(1) not in (b"", b"\n")
+            file.write((b"\n" if cut else b"") + json.dumps(line).encode() + b"\n")
 
     def read(self, path: Path) -> dict[str, Any]:
         """A JSON file of the run; empty where it is missing or not finished."""
         try:
-            return json.loads(path.read_text())
-        except (OSError, json.JSONDecodeError):
+            tree = json.loads(path.read_text())
+        except (OSError, ValueError, RecursionError):
             return {}
+        return tree if isinstance(tree, dict) else {}
 
     def update_provenance(self, facts: Mapping[str, Any]) -> None:
         """Adds facts to provenance.json."""
@@ -72,6 +77,7 @@ class RunFolder:
 
         Raises:
             ReverieError: Another process trains in this folder.
+            StorageError: The folder cannot be written.
         """
         lock = FileLock(self.path / ".lock")
         try:
@@ -80,6 +86,11 @@ class RunFolder:
             raise ReverieError(
                 f"{self.path} is in use by another process; wait for it, or choose another --out"
             ) from None
+        except OSError as error:
+            raise StorageError(f"{self.path}: cannot be written ({error.strerror})") from None
+        # Whoever holds the lock is alone here: what lies half written is of the dead.
+        for folder in (self.path, self.checkpoint, self.samples):
+            remove_leftovers(folder)
         try:
             yield
         finally:
@@ -91,9 +102,18 @@ def new_run(out: str | None, recipe: str, data: str) -> RunFolder:
 
     Raises:
         ConfigError: `out` holds something already.
+        StorageError: No folder can be made there.
     """
+    try:
+        return _make_run(out, recipe, data)
+    except OSError as error:
+        raise StorageError(f"{error.filename}: cannot be made ({error.strerror})") from None
+
+
+def _make_run(out: str | None, recipe: str, data: str) -> RunFolder:
     if out is not None:
         path = Path(out)
+        remove_leftovers(path)
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             hint = f"`reverie resume {out}` goes on with it; " if is_run(path) else ""
             raise ConfigError(f"--out {out} is not empty; {hint}choose another folder")
@@ -144,8 +164,10 @@ def summary(path: Path) -> dict[str, Any]:
     records = folder.read(folder.metrics).get("records", [])
     log, config = folder.read_log(), folder.read(folder.config)
     step = log[-1]["step"] if log else 0
-    steps = int(str(config.get("train", {}).get("budget", "0")).split()[0] or 0)
-    state = "finished" if records else f"step {step:,} of {steps:,}"
+    budget = re.fullmatch(r"(\d+) steps", str(config.get("train", {}).get("budget")))
+    state = (
+        "finished" if records else f"step {step:,}" + (f" of {int(budget[1]):,}" if budget else "")
+    )
     shown = [f"{r['metric']} {r['value']:.4g}" for r in records if r["value"] is not None]
     recipe = config.get("recipe", "model only")
     return {"run": str(path), "recipe": recipe, "state": state, "headline": ", ".join(shown[:2])}

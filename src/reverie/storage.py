@@ -6,8 +6,9 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +61,10 @@ def remove(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what a killed process left half written."""
-    for part in folder.glob(".*.part"):
-        remove(part)
+    """Removes what a killed process left half written, here or in safetensors' own temporary file."""
+    for pattern in (".*.part", ".tmp??????"):
+        for part in folder.glob(pattern):
+            remove(part)
 
 
 def sha256_of(path: Path) -> str:
@@ -83,6 +85,8 @@ def _reason(path: Path, error: OSError) -> str:
     kept = (
         f"{path.name} as it was before is intact" if path.exists() else "nothing was left behind"
     )
+    if error.errno == errno.EFBIG:
+        return f"{path}: not written, files of this size are not allowed here (ulimit -f); {kept}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = shutil.disk_usage(path.parent).free / 1e6
         return f"{path}: not written, the disk is full ({free:.0f} MB free); {kept}"
@@ -117,6 +121,26 @@ def unseal(path: Path) -> dict[str, Any]:
     if not whole:
         raise ModelFileError(f"{path}: altered or truncated (its seal does not match)")
     return tree
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Writes a safetensors file.
+
+    Raises:
+        OSError: As any write does; safetensors itself hides the number in its text.
+    """
+    import safetensors.torch
+    from safetensors import SafetensorError
+
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        safetensors.torch.save_file(whole, path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+    path.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
 def read_tensors(path: Path, digest: object) -> dict[str, Tensor]:

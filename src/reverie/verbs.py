@@ -221,12 +221,21 @@ def restarted_run(out: str | None) -> Path | None:
     if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
         return None
     candidates = [Path(out)] if out is not None else list_runs(Path("runs"))
-    launch = os.environ.get("TORCHELASTIC_RUN_ID")
+    launch = launch_id()
     for path in candidates:
         folder = RunFolder(path)
         if folder.read(folder.provenance).get("launch") == launch:
             return path
     return None
+
+
+def launch_id() -> str | None:
+    """What the workers of one launch share, also after a restart; None without torchrun.
+
+    Without --standalone or --rdzv-id, torchrun calls every run "none": the launcher's pid tells them apart.
+    """
+    name = os.environ.get("TORCHELASTIC_RUN_ID")
+    return f"{name}-{os.getppid()}" if name == "none" else name
 
 
 def with_steps(prepared: Prepared, world: World) -> Config:
@@ -271,11 +280,13 @@ def _fit(folder: RunFolder, prepared: Prepared, world: World, listener: Listener
     state, plan = start(prepared.model, config.train), plan_of(prepared, steps, world)
     fitting = Fitting(folder, state, plan, listener, Painter(folder, prepared.dataset))
     if not world.leads:
+        world.wait()  # for what the dead left half written to be removed
         fitting.resume()
         fitting.go()
         world.wait()
         return Run(folder, config)
     with folder.locked():
+        world.wait()
         fitting.resume()
         fitting.go()
         run = Run(folder, config)
@@ -310,7 +321,7 @@ def provenance(prepared: Prepared, world: World) -> dict[str, Any]:
         "seed": prepared.config.train.seed,
         "budget_given": prepared.config.train.budget,
         "parameters": sum(p.numel() for p in prepared.model.parameters()),
-        "launch": os.environ.get("TORCHELASTIC_RUN_ID"),
+        "launch": launch_id(),
         "data": {
             "name": dataset.name,
             "source": prepared.config.data.source,

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from ..errors import ReverieError
+from ..errors import ConfigError, ReverieError, StorageError
 from . import judging, making, recipes, using
 
 app = typer.Typer(
@@ -70,7 +70,7 @@ def main() -> None:
     except ReverieError as error:
         if os.environ.get("REVERIE_DEBUG"):
             raise
-        typer.echo(f"error: {error}", err=True)
+        tell(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
@@ -79,3 +79,17 @@ def main() -> None:
         # Whoever read our output has left; nothing more can be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if os.environ.get("REVERIE_DEBUG"):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"error: {where}{error.strerror or error}", err=True)
+        sys.exit(StorageError.exit_code)
+
+
+def tell(error: ReverieError) -> None:
+    """Says what went wrong; among workers, the leading one says what all of them found."""
+    rank = os.environ.get("RANK", "0")
+    shared = error.exit_code == ConfigError.exit_code or error.exit_code > 128
+    if rank == "0" or not shared:
+        typer.echo(f"{'' if rank == '0' else f'worker {rank}: '}error: {error}", err=True)

@@ -57,7 +57,9 @@ def compare(
         return
     from rich.console import Console
 
-    Console().print(result.to_rich())
+    console = Console()
+    upright = console.measure(result.to_rich()).minimum > console.width or len(result.runs) <= 4
+    console.print(result.to_rich(upright))
     for note in result.notes:
         typer.echo(note)
 

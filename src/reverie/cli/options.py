@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,10 +43,13 @@ def show(result: Any, lines: Iterable[str], as_json: bool, quiet: bool = False) 
 
 
 def listener_for(as_json: bool, quiet: bool) -> Listener:
-    """Who watches: a live panel on a terminal, plain lines elsewhere, JSON lines, or nobody."""
+    """Who watches: a live panel on a terminal, plain lines elsewhere, JSON lines, or nobody.
+
+    Of several workers only the leading one shows anything.
+    """
     from . import display
 
-    if quiet:
+    if quiet or os.environ.get("RANK", "0") != "0":
         return display.Listener()
     if as_json:
         return display.JsonLines()

@@ -148,12 +148,14 @@ class DiscretizedLogisticLikelihood(LikelihoodModule):
     @override
     def log_prob(self, decoded: Tensor, x: Tensor) -> Tensor:
         mean, log_scale = self._parts(decoded)
-        half = 0.5 / 255
-        upper, lower = ((x + half - mean) / log_scale.exp(), (x - half - mean) / log_scale.exp())
+        half, scale = 0.5 / 255, log_scale.exp()
+        upper, lower = (x + half - mean) / scale, (x - half - mean) / scale
         # The outermost levels take the rest of the line, so that 256 probabilities sum to 1.
-        log_cdf = upper - softplus(upper)
+        log_cdf = -softplus(-upper)
         log_above = -softplus(lower)
-        inside = (upper.sigmoid() - lower.sigmoid()).clamp_min(1e-12).log()
+        # s(u) - s(l) = s(u) s(-l) (1 - e^(l - u)): no difference of two numbers near 1, so a level far
+        # from the mean keeps its probability and its slope.
+        inside = log_cdf + log_above + (-torch.expm1(-2 * half / scale)).log()
         log_p = torch.where(x < half, log_cdf, torch.where(x > 1 - half, log_above, inside))
         return sum_per_sample(log_p)
 
