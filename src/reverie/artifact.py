@@ -82,6 +82,15 @@ def save_model(model: Model, config: Any, folder: Path, step: int, averaged: boo
     (folder / NEXT).replace(folder / WEIGHTS)
 
 
+def is_of_step(folder: Path, step: int) -> bool:
+    """Whether both files are whole and of this step."""
+    try:
+        card = unseal(folder / CARD)
+        return card["step"] == step and card["weights"] == sha256_of(folder / WEIGHTS)
+    except (ModelFileError, OSError, KeyError):
+        return False
+
+
 def load_model(folder: Path) -> tuple[Model, Card]:
     """Reads a model back, on the CPU, in evaluation mode.
 

@@ -57,8 +57,8 @@ def parse(text: str) -> Amount:
         )
     unit, scale = _UNITS[match[3]]
     value = float(match[1]) * _PREFIX[match[2]] * scale
-    if not value > 0:
-        raise ConfigError(f"train.budget is {text!r}; it must be above zero")
+    if not 0 < value < math.inf:
+        raise ConfigError(f"train.budget is {text!r}; it must be finite and above zero")
     return Amount(value, unit)
 
 

@@ -7,11 +7,12 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
 from .records import number
-from .runs import RunFolder, find_run
+from .runs import RunFolder, find_run, is_run
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -86,8 +87,10 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
     Raises:
         ConfigError: A name is no run, or none of the runs has been judged.
     """
-    trees = {}
-    for name in names:
+    trees: dict[str, dict[str, Any]] = {}
+    # A shell's `runs/*` names every folder there, not only runs.
+    others = [name for name in names if Path(name).is_dir() and not is_run(Path(name))]
+    for name in names if len(others) == len(names) else [n for n in names if n not in others]:
         folder = find_run(name)
         trees[_label(folder, trees)] = folder.read(folder.metrics)
     judged = {run: tree for run, tree in trees.items() if tree}
@@ -95,7 +98,8 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
         raise ConfigError(
             "none of these runs has been judged; run `reverie evaluate RUN` for each"
         )
-    notes = [
+    notes = [f"{name}: passed over, no run" for name in others]
+    notes += [
         f"{run}: not judged yet; run `reverie evaluate`" for run in trees if run not in judged
     ]
     records = {

@@ -70,7 +70,7 @@ def override(section: T, assignments: Iterable[str]) -> T:
     tree = to_tree(section)
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
-        if not equals:
+        if not (path and equals):
             raise ConfigError(f"{assignment!r} is not an override; write it as path=value")
         *parents, leaf = path.split(".")
         node: Any = tree
@@ -79,8 +79,10 @@ def override(section: T, assignments: Iterable[str]) -> T:
         _child(node, leaf, ".".join(parents))
         value = _literal(text)
         key = int(leaf) if isinstance(node, list) else leaf
-        if leaf == "kind" and value != cast(Any, node)[key]:
-            node.clear()  # another member has other fields
+        if leaf == "kind":
+            members = _members(type(section), ".".join(parents))
+            if members.get(value) is not members.get(cast(Any, node)[key]):
+                node.clear()  # another member has other fields
         member = _members(type(section), path).get(value) if isinstance(value, str) else None
         cast(Any, node)[key] = _defaults(member, value) if member else value
     return from_tree(type(section), tree)
@@ -134,8 +136,9 @@ def _literal(text: str) -> Any:
 def _explain(cls: type[Section], error: ValidationError, where: str) -> list[str]:
     """One sentence a problem: the path, what was found, what to write instead."""
     lines: dict[str, list[str]] = {}
+    tables: set[str] = set()
     for problem in error.errors():
-        owner, path = _locate(cls, problem["loc"])
+        owner, path, kinds = _locate(cls, problem["loc"])
         name = ".".join([*([where] if where else []), *path]) or "the configuration"
         kind, given, context = problem["type"], problem["input"], problem.get("ctx", {})
         if kind == "extra_forbidden" and owner is not None:
@@ -148,6 +151,8 @@ def _explain(cls: type[Section], error: ValidationError, where: str) -> list[str
         elif kind == "literal_error":
             options = [word.strip(" '") for word in _options(context["expected"])]
             text = f"{name} is {given!r}; {did_you_mean(given, options)}"
+        elif kind == "dict_type" and kinds:
+            text = f"{name} is {given!r}; {did_you_mean(given, kinds)}"
         elif kind == "missing":
             text = f"{name} is missing"
         elif kind == "value_error":
@@ -156,10 +161,10 @@ def _explain(cls: type[Section], error: ValidationError, where: str) -> list[str
             message = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
             text = f"{name} is {given!r}; expected {message}"
         lines.setdefault(name, []).append(text)
+        tables |= {name} if isinstance(given, dict) and text.endswith("expected number") else set()
     # A union of a number and a schedule fails once for each member; a table was meant as the latter.
-    return [
-        texts[-1] if texts[0].endswith("expected number") else texts[0] for texts in lines.values()
-    ]
+    said = {name: texts[1:] if name in tables else texts for name, texts in lines.items()}
+    return [texts[0] for texts in said.values() if texts]
 
 
 def _options(expected: str) -> list[str]:
@@ -168,8 +173,11 @@ def _options(expected: str) -> list[str]:
 
 def _locate(
     cls: type[Section], loc: tuple[int | str, ...]
-) -> tuple[type[Section] | None, list[str]]:
-    """Follows a pydantic location, whose union tags are not part of the path a person writes."""
+) -> tuple[type[Section] | None, list[str], list[str]]:
+    """Follows a pydantic location, whose union tags are not part of the path a person writes.
+
+    Returns the section that holds the place, the path to it, and the kinds that a union there takes.
+    """
     owner: type[Section] | None = cls
     path: list[str] = []
     members: dict[str, type[Section]] = {}
@@ -185,10 +193,10 @@ def _locate(
             owner = sections[0] if len(sections) == 1 else owner
         elif not members and "[" not in part and part not in _PLAIN:
             path.append(part)
-    return owner, path
+    return owner, path, [name for name, s in members.items() if name != s.__name__]
 
 
-_PLAIN = {"float", "int", "str", "bool"}
+_PLAIN = {"float", "int", "str", "bool", "constrained-int"}
 
 
 def _tags(section: type[Section]) -> tuple[str, ...]:

@@ -69,6 +69,7 @@ class Fitting:
         self.samples_per_step = per_step(state.model.phases()) * plan.config.batch
         self.history: dict[str, list[tuple[int, Tensor]]] = {}
         self.seconds = 0.0
+        self.saved_step = -1
         self.picture_steps = picture_steps(plan.steps)
 
     def resume(self) -> None:
@@ -91,6 +92,10 @@ class Fitting:
                 f"describes ({' '.join(str(error).split())[:200]}); put the file back as it was"
             ) from None
         state.step, self.seconds = found.step, float(found.facts["seconds"])
+        self.saved_step = found.step
+        # A kill between the checkpoint and the model leaves a model of an earlier step.
+        if self.plan.world.leads and not artifact.is_of_step(self.run.path, state.step):
+            self.save_model()
 
     def save(self) -> None:
         """Writes the checkpoint and the model of this step.
@@ -100,10 +105,9 @@ class Fitting:
         """
         self.check()
         state = self.state
-        final = state.final
         tensors = named("model", state.model)
         if state.average:
-            tensors |= named("average", state.average.average)
+            tensors |= named("average", state.final)
         for name, optimizer in state.optimizers.items():
             tensors |= checkpoint.optimizer_tensors(optimizer, f"optimizer.{name}")
         # A finite loss may have a gradient that is not, which spoils the weights a step before.
@@ -112,9 +116,13 @@ class Fitting:
                 raise DivergedError(self.advice(name, state.step, math.nan))
         facts = {"seconds": self.seconds, "steps": self.plan.steps}
         checkpoint.save(self.run.checkpoint, state.step, tensors, facts)
-        averaged = state.average is not None
+        self.save_model()
+
+    def save_model(self) -> None:
+        """Writes the model alone, as it would be used now."""
+        state, averaged = self.state, self.state.average is not None
         config: Any = state.model.config
-        artifact.save_model(final, config, self.run.path, state.step, averaged)
+        artifact.save_model(state.final, config, self.run.path, state.step, averaged)
 
     def go(self) -> None:
         """Trains to the end.
@@ -161,10 +169,11 @@ class Fitting:
 
     def keep(self, final: bool = False) -> None:
         """Saves on the leading worker; a full disk ends only a save that nothing comes after."""
-        if not self.plan.world.leads:
+        if not self.plan.world.leads or self.state.step == self.saved_step:
             return
         try:
             self.save()
+            self.saved_step = self.state.step
         except StorageError as error:
             if final:
                 raise
@@ -200,7 +209,7 @@ class Fitting:
             remaining=left / max(rate, 1e-9),
             values=values,
             units=self.units,
-            health=self.state.model.health(values),
+            health=self.state.model.health(values, self.state.step / self.plan.steps),
         )
         if self.plan.world.leads:
             try:

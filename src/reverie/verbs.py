@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from .config import from_tree, override, to_json, to_tree
 from .data import DataConfig, open_dataset
 from .data.dataset import Dataset
 from .data.stream import Stream
+from .display import for_a_person
 from .distributed import World, join, leave
 from .errors import ConfigError, ModelFileError
 from .fitting import Fitting, measured_steps
@@ -62,8 +64,10 @@ class Run:
         return self.folder.read(self.folder.metrics).get("records", [])
 
     def _repr_html_(self) -> str:
-        report = self.folder.report
-        return report.read_text() if report.exists() else repr(self)
+        if not self.folder.report.exists():
+            return html.escape(repr(self))
+        page = html.escape(self.folder.report.read_text())
+        return f'<iframe srcdoc="{page}" style="width: 100%; height: 50rem; border: 0"></iframe>'
 
 
 @dataclass(frozen=True)
@@ -102,14 +106,14 @@ def train(
         device: cpu, cuda, mps or auto.
         precision: fp32, bf16 or auto.
         overrides: Settings as `dotted.path=value`, applied last.
-        listener: Who watches.
+        listener: Who watches; by default progress is shown. `monitor.Listener()` is silent.
 
     Raises:
         ReverieError: Whatever is wrong, before any training where that can be known.
     """
     if budget is not None and steps is not None:
         raise ConfigError("budget and steps are both given; write one of them")
-    listener = listener or Listener()
+    listener = listener or for_a_person()
     given = [("budget", f"{steps} steps" if steps is not None else budget), ("seed", seed)]
     given += [("device", device), ("precision", precision)]
     settings = [f"train.{name}={value}" for name, value in given if value is not None]
@@ -118,6 +122,7 @@ def train(
     try:
         return _train(prepared, os.fspath(out) if out is not None else None, world, listener)
     finally:
+        listener.ended()
         leave()
 
 
@@ -131,7 +136,7 @@ def resume(
         ModelFileError: None of its checkpoints is whole, or its data changed.
     """
     folder = find_run(run)
-    listener = listener or Listener()
+    listener = listener or for_a_person()
     config = read_config(folder)
     if device is not None:
         config = override(config, [f"train.device={device}"])
@@ -147,6 +152,7 @@ def resume(
     try:
         return _fit(folder, prepared, world, listener)
     finally:
+        listener.ended()
         leave()
 
 
@@ -171,19 +177,29 @@ def assemble(config: Config, listener: Listener, dataset: Dataset | None = None)
     for note in dataset.notes:
         listener.said(note)
     device = pick_device(config.train.device)
-    torch.manual_seed(mix(config.train.seed, 0))
-    model = config.model.build(dataset.spec)
+    model = build(config, dataset, device)
     unknown = set(config.train.players) - {phase.name for phase in model.phases()}
     if unknown:
         known = ", ".join(phase.name for phase in model.phases())
         raise ConfigError(
             f"train.players.{unknown.pop()} is no phase of this model; it has {known}"
         )
-    convolutional = any(isinstance(m, torch.nn.Conv2d) for m in model.modules())
-    precision = pick_precision(config.train.precision, device, convolutional)
-    if convolutional:
+    precision = pick_precision(config.train.precision, device, is_convolutional(model))
+    return Prepared(config, dataset, model, device, precision)
+
+
+def build(config: Config, dataset: Dataset, device: torch.device) -> Model:
+    """The model with the first weights of its seed, laid out for speed on its device."""
+    torch.manual_seed(mix(config.train.seed, 0))
+    model = config.model.build(dataset.spec).to(device)
+    if is_convolutional(model):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Prepared(config, dataset, model.to(device), device, precision)
+    return model
+
+
+def is_convolutional(model: Model) -> bool:
+    """Whether it has convolutions, which gain from bf16 and from channels that lie together."""
+    return any(isinstance(module, torch.nn.Conv2d) for module in model.modules())
 
 
 def read_config(folder: RunFolder) -> Config:
@@ -254,8 +270,7 @@ def with_steps(prepared: Prepared, world: World) -> Config:
 
 def throwaway(prepared: Prepared, world: World) -> tuple[State, Plan]:
     """A copy of the run that may be trained and forgotten."""
-    torch.manual_seed(0)
-    model = prepared.config.model.build(prepared.dataset.spec).to(prepared.device)
+    model = build(prepared.config, prepared.dataset, prepared.device)
     return start(model, prepared.config.train), plan_of(prepared, 1_000_000, world)
 
 

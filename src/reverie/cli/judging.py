@@ -114,7 +114,7 @@ def inspect(
 
 def described(found: Inspection) -> list[str]:
     """An inspection in lines, the faults last, where they are seen."""
-    from .display import spark
+    from ..display import spark
 
     counts = ", ".join(f"{count:,} {split}" for split, count in found.counts.items())
     lines = [f"{found.name}: {counts}"]

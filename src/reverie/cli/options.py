@@ -47,13 +47,13 @@ def listener_for(as_json: bool, quiet: bool) -> Listener:
 
     Of several workers only the leading one shows anything.
     """
-    from . import display
+    from .. import display
 
     if quiet or os.environ.get("RANK", "0") != "0":
         return display.Listener()
     if as_json:
         return display.JsonLines()
-    return display.live() or display.PlainLines()
+    return display.for_a_person()
 
 
 def opened(run: str, device: str | None) -> tuple[RunFolder, Loaded]:

@@ -99,5 +99,5 @@ class Autoencoder(Model):
         return self.decode(self.encode(x))
 
     @override
-    def health(self, parts: Mapping[str, float]) -> str:
+    def health(self, parts: Mapping[str, float], done: float) -> str:
         return f"reconstruction costs {parts['reconstruction/distortion']:.1f} nats a sample"

@@ -83,8 +83,8 @@ class Model(nn.Module, abc.ABC):
         """The turns of one training step, in order. Phases that share a network share its optimizer."""
 
     @abc.abstractmethod
-    def health(self, parts: Mapping[str, float]) -> str:
-        """One sentence on how training goes, from the latest `phase/name` values."""
+    def health(self, parts: Mapping[str, float], done: float) -> str:
+        """One sentence on how training goes, from the latest `phase/name` values, `done` of 1."""
 
 
 @runtime_checkable

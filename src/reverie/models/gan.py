@@ -122,7 +122,7 @@ class GAN(Model):
         return self.generator(z)
 
     @override
-    def health(self, parts: Mapping[str, float]) -> str:
+    def health(self, parts: Mapping[str, float], done: float) -> str:
         gap = parts["critic/gap"]
         if isinstance(self.config.game, Wasserstein):
             return f"the critic puts real and generated {gap:.2f} apart"

@@ -147,8 +147,10 @@ class VAE(Model):
         return self.decode(self.prior.sample(count, noise))
 
     @override
-    def health(self, parts: Mapping[str, float]) -> str:
+    def health(self, parts: Mapping[str, float], done: float) -> str:
         rate, active = parts["elbo/rate"], parts["elbo/active"]
+        if rate < 0.1 and done < 0.1:
+            return "the latents carry nothing yet"
         if rate < 0.1:
             return "collapsed: the latents carry nothing; lower model.beta, or raise it slowly"
         if not isinstance(self.config.prior, StandardNormal):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from ..monitor import Listener, Progress
+from .monitor import Listener, Progress
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -156,9 +156,9 @@ class LivePanel(Listener):
         return table
 
 
-def live() -> Listener | None:
-    """The live panel, where there is a terminal to draw it on."""
-    return LivePanel() if sys.stdout.isatty() else None
+def for_a_person() -> Listener:
+    """The live panel where there is a terminal to draw it on, else plain lines."""
+    return LivePanel() if sys.stdout.isatty() else PlainLines()
 
 
 def losses(progress: Progress) -> str:
