@@ -88,7 +88,8 @@ class LivePanel(Listener):
         self.live = Live(console=self.console, refresh_per_second=4, transient=False)
         self.started = False
         self.path: Path | None = None
-        self.first: dict[str, list[float]] = {}
+        self.panel: Any = ""
+        self.courses: dict[str, list[float]] = {}
 
     @override
     def said(self, message: str) -> None:
@@ -96,10 +97,11 @@ class LivePanel(Listener):
 
     @override
     def worked(self, what: str, done: int, total: int) -> None:
+        from rich.console import Group
         from rich.text import Text
 
         share = f"{100 * done / max(total, 1):.0f} %" if done < total else "done"
-        self._show(Text(f"{what} ... {share}", style="dim"))
+        self._show(Group(self.panel, Text(f"{what} ... {share}", style="dim")))
 
     @override
     def began(self, path: Path, step: int, steps: int) -> None:
@@ -111,8 +113,9 @@ class LivePanel(Listener):
     @override
     def progressed(self, progress: Progress) -> None:
         for name, value in progress.values.items():
-            self.first.setdefault(name, []).append(value)
-        self._show(self._panel(progress))
+            self.courses.setdefault(name, []).append(value)
+        self.panel = self._panel(progress)
+        self._show(self.panel)
 
     @override
     def ended(self) -> None:
@@ -151,7 +154,7 @@ class LivePanel(Listener):
         table = Table.grid(padding=(0, 2))
         for name, value in progress.values.items():
             table.add_row(
-                name, f"{value:.4g} {progress.units.get(name, '')}", spark(self.first[name])
+                name, f"{value:.4g} {progress.units.get(name, '')}", spark(self.courses[name])
             )
         return table
 

@@ -72,9 +72,10 @@ def main() -> None:
             raise
         tell(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
-        sys.exit(130)
+    except SystemExit as leaving:
+        if leaving.code == 130:  # how typer leaves after Ctrl-C, without a word
+            typer.echo("stopped", err=True)
+        raise
     except BrokenPipeError:
         # Whoever read our output has left; nothing more can be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
