@@ -191,7 +191,7 @@ def _locate(
             sections = list(_sections(owner.model_fields[part].annotation))
             members = {name: s for s in sections for name in _tags(s)}
             owner = sections[0] if len(sections) == 1 else owner
-        elif not members and "[" not in part and part not in _PLAIN:
+        elif "[" not in part and part not in _PLAIN and (not members or owner in members.values()):
             path.append(part)
     return owner, path, [name for name, s in members.items() if name != s.__name__]
 

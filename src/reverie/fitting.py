@@ -182,9 +182,11 @@ class Fitting:
     def stop(self, number: int) -> None:
         """Saves and leaves, with the command that goes on."""
         self.keep(final=True)
+        size = self.plan.world.size
+        command = "reverie resume" if size == 1 else f"reverie launch --workers {size} resume"
         raise InterruptedRunError(
             f"stopped at step {self.state.step} of {self.plan.steps}, saved. "
-            f"Go on with: reverie resume {self.run.path}",
+            f"Go on with: {command} {self.run.path}",
             number or signal.SIGTERM,
         )
 

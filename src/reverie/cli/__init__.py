@@ -10,8 +10,8 @@ import sys
 
 import typer
 
-from ..errors import ConfigError, ReverieError, StorageError
-from . import judging, making, recipes, using
+from ..errors import ReverieError, StorageError
+from . import judging, making, recipes, using, workers
 
 app = typer.Typer(
     name="reverie",
@@ -65,32 +65,38 @@ def _top(
 
 def main() -> None:
     """Runs a command; whatever a person did wrong becomes one line and an exit code."""
+    if code := workers.refused():
+        sys.exit(code)
     try:
         app()
-    except ReverieError as error:
-        if os.environ.get("REVERIE_DEBUG"):
-            raise
-        tell(error)
-        sys.exit(error.exit_code)
     except SystemExit as leaving:
         if leaving.code == 130:  # how typer leaves after Ctrl-C, without a word
             typer.echo("stopped", err=True)
+        if leaving.code in (2, 130):
+            workers.refuse(leaving.code)
         raise
     except BrokenPipeError:
         # Whoever read our output has left; nothing more can be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
+    except (ReverieError, OSError, RuntimeError) as error:
         if os.environ.get("REVERIE_DEBUG"):
             raise
+        sys.exit(explain(error))
+
+
+def explain(error: ReverieError | OSError | RuntimeError) -> int:
+    """Says in a line what went wrong, and returns the exit code; our own mistakes are raised again."""
+    if isinstance(error, ReverieError):
+        code, text = error.exit_code, str(error)
+    elif isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"error: {where}{error.strerror or error}", err=True)
-        sys.exit(StorageError.exit_code)
-
-
-def tell(error: ReverieError) -> None:
-    """Says what went wrong; among workers, the leading one says what all of them found."""
-    rank = os.environ.get("RANK", "0")
-    shared = error.exit_code == ConfigError.exit_code or error.exit_code > 128
-    if rank == "0" or not shared:
-        typer.echo(f"{'' if rank == '0' else f'worker {rank}: '}error: {error}", err=True)
+        code, text = StorageError.exit_code, f"{where}{error.strerror or error}"
+    elif workers.is_loss(error):
+        typer.echo(f"worker {os.environ.get('RANK')}: lost the others", err=True)
+        return 1
+    else:
+        raise error
+    if workers.refuse(code):
+        typer.echo(f"error: {text}", err=True)
+    return code

@@ -102,15 +102,9 @@ def launch(
 
     The same as torchrun --nproc-per-node N -m reverie ..., with the setting that restarts need.
     """
-    import os
+    from . import workers as crew
 
-    # Restarted workers would read the dead one's address from a shared store (pytorch#135712).
-    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
-    from torch.distributed.run import main
-
-    how = ["--standalone", f"--nproc-per-node={workers}", f"--max-restarts={restarts}"]
-    main([*how, "-m", "reverie", *context.args])
+    raise typer.Exit(crew.launch(workers, restarts, context.args))
 
 
 def show_run(run: Run, as_json: bool, quiet: bool) -> None:

@@ -10,6 +10,7 @@ from torch import nn
 from ..config import Section
 from .parts import (
     Activation,
+    BatchNorm,
     Down,
     SampleShape,
     Size,
@@ -42,7 +43,8 @@ class Conv(Section):
         sizes = halvings((size[0], size[1]), len(self.widths))
         layers: list[nn.Module] = []
         for stage, width in enumerate(self.widths):
-            layers += [Down(channels, width, sizes[stage], sizes[stage + 1])]
+            bias = not (stage and self.norm == "batch")
+            layers += [Down(channels, width, sizes[stage], sizes[stage + 1], bias)]
             layers += [*(self._norm(width) if stage else []), activation(self.activation)]
             channels = width
         last = self._size(sizes[-1])
@@ -63,7 +65,8 @@ class Conv(Section):
         layers += [*self._norm(self.widths[-1]), activation(self.activation)]
         for stage in reversed(range(len(self.widths))):
             width = self.widths[stage - 1] if stage else outputs * channels
-            layers += [Up(self.widths[stage], width, sizes[stage + 1], sizes[stage])]
+            bias = not (stage and self.norm == "batch")
+            layers += [Up(self.widths[stage], width, sizes[stage + 1], sizes[stage], bias)]
             if stage:
                 layers += [*self._norm(width), activation(self.activation)]
         return self._initialised(nn.Sequential(*layers, SampleShape(outputs, shape)))
@@ -72,7 +75,7 @@ class Conv(Section):
         return self.widths[-1] * size[0] * size[1]
 
     def _norm(self, width: int) -> list[nn.Module]:
-        return [nn.BatchNorm2d(width)] if self.norm == "batch" else []
+        return [BatchNorm(width)] if self.norm == "batch" else []
 
     def _initialised(self, network: nn.Module) -> nn.Module:
         return network.apply(initialise_normal) if self.init == "normal" else network

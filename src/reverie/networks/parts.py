@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
+from torch import distributed as dist
 from torch.nn.functional import pad
 from typing_extensions import override
 
@@ -62,13 +64,15 @@ def kernels(stride: Size) -> Size:
 class Down(nn.Module):
     """A convolution from one size of `halvings` to the next: `(B, C, *before)` to `(B, C', *after)`."""
 
-    def __init__(self, inputs: int, outputs: int, before: Size, after: Size) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, before: Size, after: Size, bias: bool = True
+    ) -> None:
         super().__init__()
         stride = strides(before, after)
         kernel = kernels(stride)
         # An odd side gets one more row, so that its half is rounded up.
         self.extra = tuple(n % 2 if s == 2 else 0 for n, s in zip(before, stride, strict=True))
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=1)
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=bias)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -78,12 +82,14 @@ class Down(nn.Module):
 class Up(nn.Module):
     """The transposed convolution that undoes `Down`: `(B, C, *after)` to `(B, C', *before)`."""
 
-    def __init__(self, inputs: int, outputs: int, after: Size, before: Size) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, after: Size, before: Size, bias: bool = True
+    ) -> None:
         super().__init__()
         stride = strides(before, after)
         kernel = kernels(stride)
         self.size = before
-        self.conv = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding=1)
+        self.conv = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding=1, bias=bias)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -101,6 +107,59 @@ class SampleShape(nn.Module):
     @override
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(len(x), *self.shape)
+
+
+class Summed(torch.autograd.Function):
+    """The sum of the workers' tensors; each gets the sum of the gradients back."""
+
+    @staticmethod
+    @override
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    @override
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
+def summed(x: Tensor) -> Tensor:
+    """The sum of the workers' tensors, which gradients flow through."""
+    total = Summed.apply(x)
+    assert isinstance(total, Tensor)
+    return total
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm over the global batch: workers share their sums, `(B, C, H, W)` to the same.
+
+    Ioffe & Szegedy (2015), algorithm 1. PyTorch's own synchronised form is for GPUs alone.
+    """
+
+    @override
+    def forward(self, input: Tensor) -> Tensor:
+        if not (self.training and dist.is_available() and dist.is_initialized()):
+            return super().forward(input)
+        x = input.to(torch.promote_types(input.dtype, torch.float32))
+        count = len(x) * x[0, 0].numel() * dist.get_world_size()
+        mean = summed(x.sum((0, 2, 3))) / count
+        centred = x - mean[:, None, None]
+        variance = summed(centred.square().sum((0, 2, 3))) / count
+        self._remember(mean.detach(), variance.detach() * count / max(count - 1, 1))
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.running_mean is not None and self.running_var is not None
+        assert self.num_batches_tracked is not None and self.momentum is not None
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
 
 
 def initialise_normal(module: nn.Module) -> None:

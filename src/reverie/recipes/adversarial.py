@@ -9,7 +9,7 @@ from ..networks import MLP, Conv
 from ..optim import Adam
 from ..schedules import Ramp
 from ..settings import TrainConfig
-from ..spec import Pixels, Vector
+from ..spec import Pixels, Vector, entries
 from .choices import convolutions
 
 
@@ -79,16 +79,18 @@ def r3gan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
     Differs: Huang et al. (2024) have residual networks of 20 M parameters each and see 250 M images;
              these are two strided convolutions each, which a CPU computes in reasonable time.
     """
-    network = convolutions(spec, Conv(widths=(32, 64), activation="leaky_relu"))
+    pixels = isinstance(spec, Pixels)
+    network = Conv(widths=(32, 64), activation="leaky_relu") if pixels else MLP(widths=(128,) * 3)
     model = GANConfig(
-        latent=64,
+        # The noise of a vector has as many dimensions as the vector can vary in, and no more.
+        latent=64 if pixels else entries(spec),
         generator=network,
         critic=network,
         game=Relativistic(),
         penalty=R1R2(weight=gamma(spec)),
     )
-    rate = Ramp(kind="cosine", start=4e-4, end=1e-4)
-    adam = Adam(lr=rate, betas=(0.0, 0.95))
+    start, end = (4e-4, 1e-4) if pixels else (1e-3, 1e-5)
+    adam = Adam(lr=Ramp(kind="cosine", start=start, end=end), betas=(0.0, 0.95))
     return model, TrainConfig(budget="5 epochs", batch=64, optimizer=adam, ema=10_000.0)
 
 

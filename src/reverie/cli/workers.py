@@ -1,0 +1,63 @@
+"""Several workers of one command: torchrun starts them, and starts them again when one dies.
+
+It does so for any exit code but 0. What was refused once is refused again, so the first refusal is noted
+for those started after it, which leave at once and without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+NOTE = "REVERIE_REFUSAL"
+LOST = ("gloo", "NCCL", "Connection", "TCPStore")
+"""Words of the errors by which a worker learns that another one is gone."""
+
+
+def launch(workers: int, restarts: int, arguments: Sequence[str]) -> int:
+    """Runs `reverie ARGUMENTS` in every worker; returns the exit code."""
+    # Restarted workers would read the dead one's address from a shared store (pytorch#135712).
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main
+
+    how = ["--standalone", f"--nproc-per-node={workers}", f"--max-restarts={restarts}"]
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[NOTE] = str(Path(folder) / "refusal")
+        try:
+            main([*how, "-m", "reverie", *arguments])
+        except SignalException as stopped:
+            return 128 + stopped.sigval
+        except ChildFailedError as error:
+            code = refused() or error.get_first_failure()[1].exitcode
+            return code if code > 0 else 128 - code
+        finally:
+            del os.environ[NOTE]
+    return 0
+
+
+def refuse(code: int) -> bool:
+    """Notes that starting this command again cannot help; returns whether this worker is the first."""
+    if NOTE not in os.environ:
+        return True
+    try:
+        with Path(os.environ[NOTE]).open("x") as file:
+            file.write(str(code))
+    except FileExistsError:
+        return False
+    return True
+
+
+def refused() -> int:
+    """The exit code that a worker of this launch was the first to leave with; 0 if none was."""
+    note = Path(os.environ.get(NOTE, os.devnull))
+    return int((note.read_text() if note.exists() else "") or 0)
+
+
+def is_loss(error: RuntimeError) -> bool:
+    """Whether an error says no more than that another worker is gone."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and any(word in str(error) for word in LOST)
