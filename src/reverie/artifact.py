@@ -112,8 +112,9 @@ def load_model(folder: Path) -> tuple[Model, Card]:
     try:
         with torch.device("meta"):
             model = card.model.build(card.spec)
-    except (RuntimeError, ValueError, OverflowError) as error:
-        raise ModelFileError(f"{folder / CARD}: no model can be built from it ({error})") from None
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]  # PyTorch's own go on with its C++ frames
+        raise ModelFileError(f"{folder / CARD}: no model can be built from it ({reason})") from None
     expected, found = _forms(model.state_dict()), _forms(tensors)
     if expected != found:
         raise ModelFileError(f"{folder / WEIGHTS}: {_difference(expected, found)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import signal
+import statistics
 import threading
 import time
 from collections.abc import Callable
@@ -304,13 +305,14 @@ def measured_steps(make: Callable[[], tuple[State, Plan]], seconds: float) -> in
     """How many steps fit into a wall time: a throwaway copy of the run is timed for a few seconds."""
     state, plan = make()
     begun = time.perf_counter()
-    trial, taken, spent = min(3.0, 0.05 * seconds), 0, 0.0
+    trial, times = min(3.0, 0.05 * seconds), [0.0]
     train_step(state, plan)  # the first step warms up
-    while not plan.world.any(spent > trial):
+    while not plan.world.any(5 * sum(times) > trial):
         first = time.perf_counter()
         for _ in range(5):
             train_step(state, plan)
-        spent, taken = spent + time.perf_counter() - first, taken + 5
+        times.append((time.perf_counter() - first) / 5)
     # Pictures and checkpoints take their share of the time as well.
     left = max(seconds - (time.perf_counter() - begun), 0.5 * seconds) * 0.95
-    return max(1, int(left * taken / spent))
+    # The median, since what else the machine did in these seconds will not go on.
+    return max(1, int(left / statistics.median(times[1:])))
