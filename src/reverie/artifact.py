@@ -114,7 +114,9 @@ def load_model(folder: Path) -> tuple[Model, Card]:
             model = card.model.build(card.spec)
     except (RuntimeError, ValueError, TypeError, OverflowError) as error:
         reason = str(error).partition("\n")[0]  # PyTorch's own go on with its C++ frames
-        raise ModelFileError(f"{folder / CARD}: no model can be built from it ({reason})") from None
+        raise ModelFileError(
+            f"{folder / CARD}: no model can be built from it ({reason})"
+        ) from None
     expected, found = _forms(model.state_dict()), _forms(tensors)
     if expected != found:
         raise ModelFileError(f"{folder / WEIGHTS}: {_difference(expected, found)}")

@@ -106,3 +106,12 @@ def leave() -> None:
     """Leaves the group of workers, if there is one."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
+
+
+def launch_id() -> str | None:
+    """What the workers of one launch share, also after a restart; None without torchrun.
+
+    Without --standalone or --rdzv-id, torchrun calls every run "none": the launcher's pid tells them apart.
+    """
+    name = os.environ.get("TORCHELASTIC_RUN_ID")
+    return f"{name}-{os.getppid()}" if name == "none" else name

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import math
 import signal
-import statistics
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import artifact, checkpoint
-from .errors import DivergedError, ModelFileError, ReverieError, StorageError
+from .errors import DivergedError, ModelFileError, StorageError
 from .models.base import Model
 from .monitor import Listener, Progress
 from .runs import RunFolder
+from .signals import InterruptedRunError, Signals
 from .training import Plan, State, per_step, train_step
 
 SAVE_SECONDS = 60.0
@@ -31,14 +29,6 @@ HUGE = 1e10
 """A logged value beyond this is an explosion, even while it is finite."""
 
 Painter = Callable[[Model, int], list[Path]]
-
-
-class InterruptedRunError(ReverieError):
-    """A signal stopped the run after it was saved."""
-
-    def __init__(self, message: str, signal_number: int) -> None:
-        super().__init__(message)
-        self.exit_code = 128 + signal_number
 
 
 class Fitting:
@@ -260,29 +250,6 @@ class Fitting:
             self.listener.said(f"{error}; training goes on")
 
 
-class Signals:
-    """Turns the first Ctrl-C or SIGTERM into a number to look at; a second Ctrl-C leaves at once."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Signals:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._hear)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.number and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.number = number
-
-
 def picture_steps(steps: int) -> set[int]:
     """When to look: often at first, then every twentieth of the run."""
     early = {max(1, round(steps * share)) for share in (0.002, 0.005, 0.01, 0.02, 0.035)}
@@ -299,20 +266,3 @@ def restore(model: torch.nn.Module, prefix: str, tensors: dict[str, Tensor]) -> 
     start = prefix + "."
     own = {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
     model.load_state_dict(own)
-
-
-def measured_steps(make: Callable[[], tuple[State, Plan]], seconds: float) -> int:
-    """How many steps fit into a wall time: a throwaway copy of the run is timed for a few seconds."""
-    state, plan = make()
-    begun = time.perf_counter()
-    trial, times = min(3.0, 0.05 * seconds), [0.0]
-    train_step(state, plan)  # the first step warms up
-    while not plan.world.any(5 * sum(times) > trial):
-        first = time.perf_counter()
-        for _ in range(5):
-            train_step(state, plan)
-        times.append((time.perf_counter() - first) / 5)
-    # Pictures and checkpoints take their share of the time as well.
-    left = max(seconds - (time.perf_counter() - begun), 0.5 * seconds) * 0.95
-    # The median, since what else the machine did in these seconds will not go on.
-    return max(1, int(left / statistics.median(times[1:])))

@@ -9,28 +9,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from . import recipes
 from .budget import parse
-from .config import from_tree, override, to_json, to_tree
-from .data import DataConfig, open_dataset
+from .config import override, to_json
+from .data import DataConfig
 from .data.dataset import Dataset
-from .data.stream import Stream
 from .display import for_a_person
-from .distributed import World, join, leave
+from .distributed import World, join, launch_id, leave
 from .errors import ConfigError, ModelFileError
-from .fitting import Fitting, measured_steps
-from .hardware import Device, Precision, machine, pick_device, pick_precision
+from .fitting import Fitting
+from .hardware import Device, Precision
 from .loading import Loaded
-from .models.base import Model
 from .monitor import Listener
 from .painting import Painter, gallery
-from .runs import RunFolder, find_run, list_runs, new_run, now, software
+from .preparing import Prepared, assemble, plan_of, prepare, provenance, read_config, with_steps
+from .runs import RunFolder, find_run, list_runs, new_run, now
 from .settings import Config
 from .storage import write_text
-from .tensors import mix
-from .training import Plan, State, per_step, start
+from .training import per_step, start
 
 
 @dataclass
@@ -68,17 +63,6 @@ class Run:
             return html.escape(repr(self))
         page = html.escape(self.folder.report.read_text())
         return f'<iframe srcdoc="{page}" style="width: 100%; height: 50rem; border: 0"></iframe>'
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything that is decided before training begins: what `--dry-run` shows."""
-
-    config: Config
-    dataset: Dataset
-    model: Model
-    device: torch.device
-    precision: torch.dtype
 
 
 def train(
@@ -156,67 +140,6 @@ def resume(
         leave()
 
 
-def prepare(
-    recipe: str, data: str | DataConfig, overrides: Sequence[str], listener: Listener
-) -> Prepared:
-    """Opens the data, asks the recipe, applies overrides, and builds the model: nothing is written."""
-    found = recipes.find(recipe)
-    source = DataConfig(source=str(data)) if not isinstance(data, DataConfig) else data
-    early = [text for text in overrides if text.startswith("data.")]
-    config = override(Config(recipe=recipe, data=source), early)
-    dataset = open_dataset(config.data, listener.worked)
-    model, training = found(dataset.spec)
-    late = [text for text in overrides if not text.startswith("data.")]
-    config = override(config.with_(model=model, train=training), late)
-    return assemble(config, listener, dataset)
-
-
-def assemble(config: Config, listener: Listener, dataset: Dataset | None = None) -> Prepared:
-    """Builds what a configuration describes."""
-    dataset = dataset or open_dataset(config.data, listener.worked)
-    for note in dataset.notes:
-        listener.said(note)
-    device = pick_device(config.train.device)
-    model = build(config, dataset, device)
-    unknown = set(config.train.players) - {phase.name for phase in model.phases()}
-    if unknown:
-        known = ", ".join(phase.name for phase in model.phases())
-        raise ConfigError(
-            f"train.players.{unknown.pop()} is no phase of this model; it has {known}"
-        )
-    precision = pick_precision(config.train.precision, device, is_convolutional(model))
-    return Prepared(config, dataset, model, device, precision)
-
-
-def build(config: Config, dataset: Dataset, device: torch.device) -> Model:
-    """The model with the first weights of its seed, laid out for speed on its device."""
-    torch.manual_seed(mix(config.train.seed, 0))
-    model = config.model.build(dataset.spec).to(device)
-    if is_convolutional(model):
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model
-
-
-def is_convolutional(model: Model) -> bool:
-    """Whether it has convolutions, which gain from bf16 and from channels that lie together."""
-    return any(isinstance(module, torch.nn.Conv2d) for module in model.modules())
-
-
-def read_config(folder: RunFolder) -> Config:
-    """The settings of a run.
-
-    Raises:
-        ModelFileError: config.json is missing or no JSON; a model alone cannot be trained on.
-        ConfigError: It holds what this version does not know.
-    """
-    tree = folder.read(folder.config)
-    if not tree:
-        raise ModelFileError(
-            f"{folder.config}: missing or not valid JSON; this run cannot be resumed"
-        )
-    return from_tree(Config, tree, str(folder.config))
-
-
 def _train(prepared: Prepared, out: str | None, world: World, listener: Listener) -> Run:
     folder = world.same(lambda: restarted_run(out))
     if folder is not None:
@@ -243,49 +166,6 @@ def restarted_run(out: str | None) -> Path | None:
         if folder.read(folder.provenance).get("launch") == launch:
             return path
     return None
-
-
-def launch_id() -> str | None:
-    """What the workers of one launch share, also after a restart; None without torchrun.
-
-    Without --standalone or --rdzv-id, torchrun calls every run "none": the launcher's pid tells them apart.
-    """
-    name = os.environ.get("TORCHELASTIC_RUN_ID")
-    return f"{name}-{os.getppid()}" if name == "none" else name
-
-
-def with_steps(prepared: Prepared, world: World) -> Config:
-    """The configuration with its budget as a number of steps, measured if it was a wall time."""
-    config = prepared.config
-    amount = parse(config.train.budget)
-    if amount.unit == "seconds":
-        # Workers measure together, since each of their steps waits for all of them.
-        measured = measured_steps(lambda: throwaway(prepared, world), amount.value)
-        steps = world.same(lambda: measured)
-    else:
-        each = per_step(prepared.model.phases()) * config.train.batch
-        steps = amount.steps(len(prepared.dataset.train), each)
-    return config.with_(train=config.train.with_(budget=f"{steps} steps"))
-
-
-def throwaway(prepared: Prepared, world: World) -> tuple[State, Plan]:
-    """A copy of the run that may be trained and forgotten."""
-    model = build(prepared.config, prepared.dataset, prepared.device)
-    return start(model, prepared.config.train), plan_of(prepared, 1_000_000, world)
-
-
-def plan_of(prepared: Prepared, steps: int, world: World) -> Plan:
-    """What stays the same while training."""
-    config = prepared.config
-    stream = Stream(
-        prepared.dataset.train,
-        config.train.batch,
-        config.train.seed,
-        prepared.model.value_range,
-        prepared.device,
-        config.data.flip,
-    )
-    return Plan(config.train, steps, stream, prepared.precision, world)
 
 
 def _fit(folder: RunFolder, prepared: Prepared, world: World, listener: Listener) -> Run:
@@ -320,30 +200,3 @@ def finish(run: Run, dataset: Dataset, listener: Listener, seconds: float) -> No
     gallery(folder, run.model, dataset)
     evaluate_run(folder, run.model, dataset, listener)
     write_report(folder)
-
-
-def provenance(prepared: Prepared, world: World) -> dict[str, Any]:
-    """What a run was made from and on."""
-    dataset = prepared.dataset
-    return {
-        "started": now(),
-        **software(),
-        "machine": machine(),
-        "device": str(prepared.device),
-        "precision": str(prepared.precision).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
-        "workers": world.size,
-        "seed": prepared.config.train.seed,
-        "budget_given": prepared.config.train.budget,
-        "parameters": sum(p.numel() for p in prepared.model.parameters()),
-        "launch": launch_id(),
-        "data": {
-            "name": dataset.name,
-            "source": prepared.config.data.source,
-            "fingerprint": dataset.fingerprint,
-            "train": len(dataset.train),
-            "test": len(dataset.test),
-            "spec": to_tree(dataset.spec),
-            "notes": list(dataset.notes),
-        },
-    }

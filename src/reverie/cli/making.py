@@ -9,7 +9,8 @@ import typer
 from .options import DeviceOption, Json, Quiet, RunName, listener_for, show
 
 if TYPE_CHECKING:
-    from ..verbs import Prepared, Run
+    from ..preparing import Prepared
+    from ..verbs import Run
 
 
 def train(
@@ -49,7 +50,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a recipe on data, judge it on held-out data, and write a run folder."""
-    from .. import verbs
+    from .. import preparing, verbs
 
     listener = listener_for(as_json, quiet)
     settings = [*(overrides or []), *(["data.skip_broken=true"] if skip_broken else [])]
@@ -58,7 +59,7 @@ def train(
             given = {"budget": budget or (f"{steps} steps" if steps else None), "seed": seed}
             given |= {"device": device, "precision": precision}
             settings = [*(f"train.{k}={v}" for k, v in given.items() if v is not None), *settings]
-            show_plan(verbs.prepare(recipe, data, settings, listener), as_json)
+            show_plan(preparing.prepare(recipe, data, settings, listener), as_json)
             return
         run = verbs.train(
             recipe,

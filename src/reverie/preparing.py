@@ -1,0 +1,176 @@
+"""What is decided before training begins: the data, the settings, the model, the number of steps."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from . import recipes
+from .budget import parse
+from .config import from_tree, override, to_tree
+from .data import DataConfig, open_dataset
+from .data.dataset import Dataset
+from .data.stream import Stream
+from .distributed import World, launch_id
+from .errors import ConfigError, ModelFileError
+from .hardware import machine, pick_device, pick_precision
+from .models.base import Model
+from .monitor import Listener
+from .runs import RunFolder, now, software
+from .settings import Config
+from .tensors import mix
+from .training import Plan, State, per_step, start, train_step
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is decided before training begins: what `--dry-run` shows."""
+
+    config: Config
+    dataset: Dataset
+    model: Model
+    device: torch.device
+    precision: torch.dtype
+
+
+def prepare(
+    recipe: str, data: str | DataConfig, overrides: Sequence[str], listener: Listener
+) -> Prepared:
+    """Opens the data, asks the recipe, applies overrides, and builds the model: nothing is written."""
+    found = recipes.find(recipe)
+    source = DataConfig(source=str(data)) if not isinstance(data, DataConfig) else data
+    early = [text for text in overrides if text.startswith("data.")]
+    config = override(Config(recipe=recipe, data=source), early)
+    dataset = open_dataset(config.data, listener.worked)
+    model, training = found(dataset.spec)
+    late = [text for text in overrides if not text.startswith("data.")]
+    config = override(config.with_(model=model, train=training), late)
+    return assemble(config, listener, dataset)
+
+
+def assemble(config: Config, listener: Listener, dataset: Dataset | None = None) -> Prepared:
+    """Builds what a configuration describes."""
+    dataset = dataset or open_dataset(config.data, listener.worked)
+    for note in dataset.notes:
+        listener.said(note)
+    device = pick_device(config.train.device)
+    model = build(config, dataset, device)
+    unknown = set(config.train.players) - {phase.name for phase in model.phases()}
+    if unknown:
+        known = ", ".join(phase.name for phase in model.phases())
+        raise ConfigError(
+            f"train.players.{unknown.pop()} is no phase of this model; it has {known}"
+        )
+    precision = pick_precision(config.train.precision, device, is_convolutional(model))
+    return Prepared(config, dataset, model, device, precision)
+
+
+def build(config: Config, dataset: Dataset, device: torch.device) -> Model:
+    """The model with the first weights of its seed, laid out for speed on its device."""
+    torch.manual_seed(mix(config.train.seed, 0))
+    model = config.model.build(dataset.spec).to(device)
+    if is_convolutional(model):
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
+
+
+def is_convolutional(model: Model) -> bool:
+    """Whether it has convolutions, which gain from bf16 and from channels that lie together."""
+    return any(isinstance(module, torch.nn.Conv2d) for module in model.modules())
+
+
+def read_config(folder: RunFolder) -> Config:
+    """The settings of a run.
+
+    Raises:
+        ModelFileError: config.json is missing or no JSON; a model alone cannot be trained on.
+        ConfigError: It holds what this version does not know.
+    """
+    tree = folder.read(folder.config)
+    if not tree:
+        raise ModelFileError(
+            f"{folder.config}: missing or not valid JSON; this run cannot be resumed"
+        )
+    return from_tree(Config, tree, str(folder.config))
+
+
+def plan_of(prepared: Prepared, steps: int, world: World) -> Plan:
+    """What stays the same while training."""
+    config = prepared.config
+    stream = Stream(
+        prepared.dataset.train,
+        config.train.batch,
+        config.train.seed,
+        prepared.model.value_range,
+        prepared.device,
+        config.data.flip,
+    )
+    return Plan(config.train, steps, stream, prepared.precision, world)
+
+
+def with_steps(prepared: Prepared, world: World) -> Config:
+    """The configuration with its budget as a number of steps, measured if it was a wall time."""
+    config = prepared.config
+    amount = parse(config.train.budget)
+    if amount.unit == "seconds":
+        # Workers measure together, since each of their steps waits for all of them.
+        measured = measured_steps(*throwaway(prepared, world), amount.value)
+        steps = world.same(lambda: measured)
+    else:
+        each = per_step(prepared.model.phases()) * config.train.batch
+        steps = amount.steps(len(prepared.dataset.train), each)
+    return config.with_(train=config.train.with_(budget=f"{steps} steps"))
+
+
+def throwaway(prepared: Prepared, world: World) -> tuple[State, Plan]:
+    """A copy of the run that may be trained and forgotten."""
+    model = build(prepared.config, prepared.dataset, prepared.device)
+    return start(model, prepared.config.train), plan_of(prepared, 1_000_000, world)
+
+
+def measured_steps(state: State, plan: Plan, seconds: float) -> int:
+    """How many steps fit into a wall time: a run that may be forgotten is timed for a few seconds."""
+    begun = time.perf_counter()
+    trial, times = min(3.0, 0.05 * seconds), [0.0]
+    train_step(state, plan)  # the first step warms up
+    while not plan.world.any(5 * sum(times) > trial):
+        first = time.perf_counter()
+        for _ in range(5):
+            train_step(state, plan)
+        times.append((time.perf_counter() - first) / 5)
+    # Pictures and checkpoints take their share of the time as well.
+    left = max(seconds - (time.perf_counter() - begun), 0.5 * seconds) * 0.95
+    # The median, since what else the machine did in these seconds will not go on.
+    return max(1, int(left / statistics.median(times[1:])))
+
+
+def provenance(prepared: Prepared, world: World) -> dict[str, Any]:
+    """What a run was made from and on."""
+    dataset = prepared.dataset
+    return {
+        "started": now(),
+        **software(),
+        "machine": machine(),
+        "device": str(prepared.device),
+        "precision": str(prepared.precision).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "workers": world.size,
+        "seed": prepared.config.train.seed,
+        "budget_given": prepared.config.train.budget,
+        "parameters": sum(p.numel() for p in prepared.model.parameters()),
+        "launch": launch_id(),
+        "data": {
+            "name": dataset.name,
+            "source": prepared.config.data.source,
+            "fingerprint": dataset.fingerprint,
+            "train": len(dataset.train),
+            "test": len(dataset.test),
+            "spec": to_tree(dataset.spec),
+            "notes": list(dataset.notes),
+        },
+    }
