@@ -29,7 +29,8 @@ def arguments(doc: str | None, argv: Sequence[str] | None = None) -> argparse.Na
 def environment(threads: int) -> dict[str, str]:
     """This process's environment with every thread pool at `threads`."""
     pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return os.environ | dict.fromkeys(pools, str(threads)) | {"PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return os.environ | dict.fromkeys(pools, str(threads)) | {"PYTHONPATH": path}
 
 
 def measure(module: str, threads: int, *arguments: object) -> dict[str, Any]:

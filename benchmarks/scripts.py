@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -18,13 +19,13 @@ from torch.utils.data import DataLoader, Dataset
 
 BATCH = 64
 Step = Callable[[Tensor], object]
-Clock = Callable[[int], bool]
+Clock = Callable[[int, nn.Module], bool]
 
 
 def dense(*widths: int, slope: float = 0.0) -> nn.Sequential:
     """Linear layers with a (leaky) ReLU between."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(slope) if slope else nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -94,7 +95,7 @@ def normalised(x: Tensor, mean: float, std: float) -> Tensor:
 
 
 def tutorial(name: str, images: Tensor, labels: Tensor, clock: Clock) -> nn.Module:
-    """Trains as tutorials print it until `clock(step)` says no, and gives the network."""
+    """Trains as tutorials print it until the clock says no, and gives the network."""
     model, step = {"ae": tutorial_ae, "vae": tutorial_vae, "gan": tutorial_gan}[name]()
     pictures = Pictures(images, labels, normalise=name == "gan")
     loader = DataLoader(pictures, batch_size=BATCH, shuffle=True)
@@ -103,7 +104,7 @@ def tutorial(name: str, images: Tensor, labels: Tensor, clock: Clock) -> nn.Modu
         for x, _ in loader:
             step(x)
             taken += 1
-            if not clock(taken):
+            if not clock(taken, model):
                 return model
 
 
@@ -179,7 +180,7 @@ def floor(name: str, images: Tensor, clock: Clock) -> nn.Module:
     for taken, stored in enumerate(resident(images.flatten(1)), start=1):
         x = stored.float().mul_(scale)
         step(x.add_(shift) if shift else x)
-        if not clock(taken):
+        if not clock(taken, model):
             break
     return model
 
@@ -257,7 +258,7 @@ class Stopwatch:
         self.first: tuple[float, int] | None = None
         self.rate = 0.0
 
-    def __call__(self, step: int) -> bool:
+    def __call__(self, step: int, model: nn.Module) -> bool:
         """Whether to go on after `step` steps."""
         now = time.perf_counter()
         if self.first is None:

@@ -18,7 +18,7 @@ SIDES = ("tutorial", "floor", "reverie")
 THREADS = (1, 2)
 
 
-class Enough(Exception):
+class EnoughError(Exception):
     """Enough has been measured."""
 
 
@@ -59,13 +59,13 @@ def of_reverie(model: str, seconds: float, overrides: tuple[str, ...] = ()) -> f
             since = progress.seconds - self.first.seconds
             self.rate = (progress.seen - self.first.seen) / since
             if since > seconds:
-                raise Enough
+                raise EnoughError
 
     watch = Watch()
     with tempfile.TemporaryDirectory() as folder:
         try:
             train(model, out=Path(folder) / "run", listener=watch, overrides=overrides)
-        except Enough:
+        except EnoughError:
             pass
     return watch.rate
 

@@ -93,7 +93,9 @@ class LivePanel(Listener):
 
     @override
     def said(self, message: str) -> None:
-        self.console.print(f"[yellow]note:[/] {message}", highlight=False)
+        from rich.markup import escape
+
+        self.console.print(f"[yellow]note:[/] {escape(message)}", highlight=False)
 
     @override
     def worked(self, what: str, done: int, total: int) -> None:
@@ -146,7 +148,9 @@ class LivePanel(Listener):
         if progress.health:
             rows.append(Text(f"health  {progress.health}", style="green"))
         rows.append(Text(f"pictures in {self.path}/samples   Ctrl-C saves and stops", style="dim"))
-        return Panel(Group(*rows), title=str(self.path), title_align="left", border_style="blue")
+        return Panel(
+            Group(*rows), title=Text(str(self.path)), title_align="left", border_style="blue"
+        )
 
     def _losses(self, progress: Progress) -> Table:
         from rich.table import Table

@@ -38,6 +38,18 @@ class Prepared:
     precision: torch.dtype
 
 
+def assignments(budget: str | None, steps: int | None, **given: object) -> list[str]:
+    """What has an option of its own, as overrides.
+
+    Raises:
+        ConfigError: The budget is given twice.
+    """
+    if budget is not None and steps is not None:
+        raise ConfigError("budget and steps are both given; write one of them")
+    given = {"budget": f"{steps} steps" if steps is not None else budget, **given}
+    return [f"train.{name}={value}" for name, value in given.items() if value is not None]
+
+
 def prepare(
     recipe: str, data: str | DataConfig, overrides: Sequence[str], listener: Listener
 ) -> Prepared:

@@ -15,13 +15,22 @@ from .data import DataConfig
 from .data.dataset import Dataset
 from .display import for_a_person
 from .distributed import World, join, launch_id, leave
-from .errors import ConfigError, ModelFileError
+from .errors import ModelFileError
 from .fitting import Fitting
 from .hardware import Device, Precision
 from .loading import Loaded
 from .monitor import Listener
 from .painting import Painter, gallery
-from .preparing import Prepared, assemble, plan_of, prepare, provenance, read_config, with_steps
+from .preparing import (
+    Prepared,
+    assemble,
+    assignments,
+    plan_of,
+    prepare,
+    provenance,
+    read_config,
+    with_steps,
+)
 from .runs import RunFolder, find_run, list_runs, new_run, now
 from .settings import Config
 from .storage import write_text
@@ -95,12 +104,8 @@ def train(
     Raises:
         ReverieError: Whatever is wrong, before any training where that can be known.
     """
-    if budget is not None and steps is not None:
-        raise ConfigError("budget and steps are both given; write one of them")
     listener = listener or for_a_person()
-    given = [("budget", f"{steps} steps" if steps is not None else budget), ("seed", seed)]
-    given += [("device", device), ("precision", precision)]
-    settings = [f"train.{name}={value}" for name, value in given if value is not None]
+    settings = assignments(budget, steps, seed=seed, device=device, precision=precision)
     prepared = prepare(recipe, data, [*settings, *overrides], listener)
     world = join(prepared.config.train.device)
     try:

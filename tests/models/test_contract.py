@@ -4,6 +4,7 @@ Shapes are chosen for what has broken libraries: the tutorials' own, three chann
 channels, a single value, and samples that are no images.
 """
 
+import copy
 import re
 import typing
 
@@ -24,7 +25,13 @@ from reverie.latent.posteriors import FixedGaussian
 from reverie.latent.priors import GaussianMixture
 from reverie.latent.terms import MMD, FreeBits
 from reverie.loading import Loaded
-from reverie.losses.adversarial import Hinge, LeastSquares, NonSaturating, Relativistic, Wasserstein
+from reverie.losses.adversarial import (
+    Hinge,
+    LeastSquares,
+    NonSaturating,
+    Relativistic,
+    Wasserstein,
+)
 from reverie.losses.penalties import R1, R1R2, WGANGP, NoPenalty
 from reverie.models import AutoencoderConfig, GANConfig, VAEConfig
 from reverie.models.base import (
@@ -170,7 +177,9 @@ def test_every_setting_has_help(section):
     assert section.__doc__
     texts = help_of(section)
     missing = [
-        name for name, field in section.model_fields.items() if not is_tag(name, field) and not texts[name]
+        name
+        for name, field in section.model_fields.items()
+        if not is_tag(name, field) and not texts[name]
     ]
     assert not missing
 
@@ -183,8 +192,17 @@ def check_phases_move_their_own(model, train):
     state = start(model, made.config)
     for place, phase in enumerate(model.phases()):
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
-        take_turn(state, made, phase, 0, place)
         own = {id(p) for p in phase.network.parameters()}
+        others = [p for p in model.parameters() if id(p) not in own]
+        gradients = copy.deepcopy([p.grad for p in others])
+        take_turn(state, made, phase, 0, place)
+        leaked = [
+            p.shape
+            for p, gradient in zip(others, gradients, strict=True)
+            if p.grad is not gradient
+            and not (gradient is not None and torch.equal(p.grad, gradient))
+        ]
+        assert not leaked, phase.name
         moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
         assert moved, f"{phase.name} moves nothing"
         assert moved <= {name for name, p in model.named_parameters() if id(p) in own}, phase.name
@@ -202,12 +220,27 @@ def test_a_variants_phase_moves_its_own_network_and_no_other(name):
 
 
 @every_recipe
+def test_players_share_no_parameter(recipe):
+    """Two phases train one network, or two that have nothing in common."""
+    model, _ = of(recipe, "2x17x9")
+    phases = model.phases()
+    for phase in phases:
+        assert getattr(model, phase.name, phase.network) is phase.network
+        for other in phases:
+            if other.network is not phase.network:
+                mine, theirs = ({id(p) for p in x.network.parameters()} for x in (phase, other))
+                assert not mine & theirs
+
+
+@every_recipe
 @every_shape
 def test_the_phases_together_train_every_parameter(recipe, shape):
     """What no phase owns would stay at its random start for ever."""
     model, _ = of(recipe, shape)
     trained = {id(p) for phase in model.phases() for p in phase.network.parameters()}
-    forgotten = [n for n, p in model.named_parameters() if p.requires_grad and id(p) not in trained]
+    forgotten = [
+        n for n, p in model.named_parameters() if p.requires_grad and id(p) not in trained
+    ]
     assert not forgotten
 
 
@@ -310,7 +343,7 @@ def test_micro_batches_give_the_step_of_the_whole_batch_of_a_variant(name):
 # ---- resuming
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """What ends a run without a chance to save."""
 
 
@@ -322,7 +355,7 @@ class Killer(Listener):
 
     def progressed(self, progress):
         if progress.step == self.step:
-            raise Killed
+            raise KilledError
 
 
 @pytest.fixture
@@ -356,8 +389,10 @@ def check_resuming(recipe, data, tmp_path, *overrides):
     settings = ["train.batch=8", "train.log_every=1", "train.save_every=2", *overrides]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     verbs.train(recipe, data=str(data), out=whole, steps=6, overrides=settings)
-    with pytest.raises(Killed):
-        verbs.train(recipe, data=str(data), out=parts, steps=6, overrides=settings, listener=Killer(5))
+    with pytest.raises(KilledError):
+        verbs.train(
+            recipe, data=str(data), out=parts, steps=6, overrides=settings, listener=Killer(5)
+        )
     assert checkpoint.load(parts / "checkpoint").step == 4
     verbs.resume(parts)
     step, tensors, files = state_of(whole)
@@ -380,7 +415,9 @@ def test_resuming_changes_nothing(recipe, data, tmp_path, unpainted):
 
 
 @pytest.mark.parametrize("data", ["2x17x9"], indirect=True)
-@pytest.mark.parametrize("optimizer", ['{"kind": "sgd", "momentum": 0.9}', '{"kind": "adam", "weight_decay": 0.1}'])
+@pytest.mark.parametrize(
+    "optimizer", ['{"kind": "sgd", "momentum": 0.9}', '{"kind": "adam", "weight_decay": 0.1}']
+)
 def test_resuming_changes_nothing_with_any_optimizer(optimizer, data, tmp_path, unpainted):
     check_resuming("conv-vae", data, tmp_path, f"train.optimizer={optimizer}")
 
@@ -446,7 +483,9 @@ def test_a_saved_model_gives_identical_samples(recipe, shape, tmp_path):
             assert torch.equal(again.encode(x), model.encode(x))
 
 
-@pytest.mark.parametrize("recipe", [name for name in recipes.names() if name not in ("ae", "conv-ae")])
+@pytest.mark.parametrize(
+    "recipe", [name for name in recipes.names() if name not in ("ae", "conv-ae")]
+)
 @pytest.mark.parametrize("shape", ["2x17x9", "vector2"])
 def test_fewer_samples_of_a_seed_are_the_first_of_more(recipe, shape, tmp_path):
     """Across the border of a chunk, 64, too: 70 and 65 and 3 begin alike."""

@@ -73,7 +73,9 @@ def digits():
 
 def optimal_vae(digits, q):
     """Our VAE with the closed-form optimum as its weights, in float64."""
-    model = VAEConfig(latent=q, network=LINEAR, likelihood=Gaussian(learn=True)).build(Vector(size=64))
+    model = VAEConfig(latent=q, network=LINEAR, likelihood=Gaussian(learn=True)).build(
+        Vector(size=64)
+    )
     model = model.double()
     variance, values = digits.noise_variance(q), digits.values[:q]
     scale = (values - variance).sqrt()
@@ -144,7 +146,7 @@ def test_the_rate_of_each_latent_is_half_the_log_of_its_share(digits, q):
 
 
 def test_codes_have_the_variance_that_the_posterior_leaves(digits):
-    """Var_x E[z_j|x] = 1 - sigma^2 / lambda_j; with the posterior's own variance it sums to the prior's 1."""
+    """Var_x E[z_j|x] = 1 - sigma^2 / lambda_j; with the posterior's variance it sums to 1."""
     codes = optimal_vae(digits, 10).encode(digits.x)
     expected = 1 - digits.noise_variance(10) / digits.values[:10]
     torch.testing.assert_close(codes.var(0, correction=0), expected, rtol=0, atol=1e-9)
@@ -155,7 +157,9 @@ def test_the_squared_error_of_reconstructions_is_that_of_ppca(digits):
     q, variance = 10, digits.noise_variance(10)
     x_hat = optimal_vae(digits, q).reconstruct(digits.x)
     expected = (variance**2 / digits.values[:q]).sum() + (64 - q) * variance
-    torch.testing.assert_close((digits.x - x_hat).square().sum(1).mean(), expected, rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        (digits.x - x_hat).square().sum(1).mean(), expected, rtol=0, atol=1e-9
+    )
 
 
 def test_a_linear_autoencoder_at_pca_costs_the_rest_of_the_variance(digits):
@@ -172,7 +176,9 @@ def test_a_linear_autoencoder_at_pca_costs_the_rest_of_the_variance(digits):
     decoder.bias.copy_(digits.mean)
     loss, _ = model.loss(Batch(x=digits.x, noise=noise_of(0)))
     expected = digits.values[q:].sum() / (2 * scale**2) + 32 * math.log(2 * math.pi * scale**2)
-    assert abs(float(loss) - float(expected)) < 1e-5  # the scale's logarithm is a float32 parameter
+    assert (
+        abs(float(loss) - float(expected)) < 1e-5
+    )  # the scale's logarithm is a float32 parameter
 
 
 # ---- the linear VAE trained
@@ -246,7 +252,9 @@ def log_weights(z):
 
 
 def bound_of(log_likelihood, log_ratio, bound):
-    draws = Draws(log_likelihood, log_ratio, torch.zeros(log_likelihood.shape[1], 1, dtype=torch.float64))
+    draws = Draws(
+        log_likelihood, log_ratio, torch.zeros(log_likelihood.shape[1], 1, dtype=torch.float64)
+    )
     return bound(draws, 1.0)[1]
 
 
@@ -254,7 +262,11 @@ def quadrature(k, order):
     """L_k by a product of Gauss-Hermite rules: our bound of every node, weighted."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(order)
     z = torch.cartesian_prod(*[torch.from_numpy(nodes)] * k).reshape(-1, k)
-    w = torch.cartesian_prod(*[torch.from_numpy(weights / weights.sum())] * k).reshape(-1, k).prod(1)
+    w = (
+        torch.cartesian_prod(*[torch.from_numpy(weights / weights.sum())] * k)
+        .reshape(-1, k)
+        .prod(1)
+    )
     one = torch.vmap(lambda z: bound_of(*log_weights(z[:, None]), IWAE(draws=k)))
     return float(one(z) @ w)
 
@@ -303,11 +315,15 @@ def test_the_iwae_bound_tightens_with_every_draw():
 @pytest.mark.parametrize("k", [1, 2, 7])
 def test_drawn_from_the_true_posterior_every_bound_is_the_likelihood(k):
     """q(z) = p(z | x = 0) = N(0, 1/2) gives every draw the weight p(x): no variance, at any k."""
-    z = math.sqrt(0.5) * torch.randn(k, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    z = math.sqrt(0.5) * torch.randn(
+        k, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+    )
     log_q = -0.5 * (math.log(math.pi) + 2 * z.square())
     log_prior = -0.5 * (math.log(2 * math.pi) + z.square())
     for column in range(5):
-        one = bound_of(log_weights(z)[0][:, [column]], (log_q - log_prior)[:, [column]], IWAE(draws=k))
+        one = bound_of(
+            log_weights(z)[0][:, [column]], (log_q - log_prior)[:, [column]], IWAE(draws=k)
+        )
         assert abs(float(one) - LOG_P) < 1e-12
 
 
@@ -344,7 +360,7 @@ def play(steps, h, penalty, start=1e-3):
 
 
 def linearised(steps, h, gamma, start=1e-3):
-    """Near the equilibrium, with f'(0) = 1/2: theta' = theta + h psi/2, psi' = psi - h (theta/2 + gamma psi)."""
+    """Near the equilibrium theta' = theta + h psi / 2 and psi' = psi - h (theta / 2 + gamma psi)."""
     step = torch.tensor([[1, h / 2], [-h / 2, 1 - h * gamma]], dtype=torch.float64)
     return torch.linalg.matrix_power(step, steps) @ torch.tensor([start, 0.0], dtype=torch.float64)
 

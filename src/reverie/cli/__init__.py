@@ -68,7 +68,7 @@ def main() -> None:
     if code := workers.refused():
         sys.exit(code)
     try:
-        app()
+        app(prog_name="reverie")
     except SystemExit as leaving:
         if leaving.code == 130:  # how typer leaves after Ctrl-C, without a word
             typer.echo("stopped", err=True)

@@ -56,10 +56,11 @@ def train(
     settings = [*(overrides or []), *(["data.skip_broken=true"] if skip_broken else [])]
     try:
         if dry_run:
-            given = {"budget": budget or (f"{steps} steps" if steps else None), "seed": seed}
-            given |= {"device": device, "precision": precision}
-            settings = [*(f"train.{k}={v}" for k, v in given.items() if v is not None), *settings]
-            show_plan(preparing.prepare(recipe, data, settings, listener), as_json)
+            given = preparing.assignments(
+                budget, steps, seed=seed, device=device, precision=precision
+            )
+            prepared = preparing.prepare(recipe, data, [*given, *settings], listener)
+            show_plan(prepared, as_json, quiet)
             return
         run = verbs.train(
             recipe,
@@ -137,7 +138,7 @@ def next_verbs(run: Run) -> list[str]:
     return [*samples, *codes, "reverie evaluate"]
 
 
-def show_plan(prepared: Prepared, as_json: bool) -> None:
+def show_plan(prepared: Prepared, as_json: bool, quiet: bool) -> None:
     """What a dry run found and would do."""
     from ..config import to_tree
     from ..report import flat
@@ -153,4 +154,5 @@ def show_plan(prepared: Prepared, as_json: bool) -> None:
     }
     lines = [*(f"{name:11}{text}" for name, text in facts.items()), ""]
     lines += [f"{path} = {value}" for path, value in flat(config)]
-    show({**facts, "config": config}, [*lines, "", "nothing was written (--dry-run)"], as_json)
+    lines += ["", "nothing was written (--dry-run)"]
+    show({**facts, "config": config}, lines, as_json, quiet)

@@ -97,7 +97,7 @@ def source_of(data: str | None, overrides: Iterable[str] = ()) -> DataConfig:
     """Settings of data as the command line gives them."""
     from ..config import override
     from ..data import DataConfig
+    from ..settings import Config
 
-    return override(
-        DataConfig(source=data or "mnist"), [o.removeprefix("data.") for o in overrides]
-    )
+    named = [text if text.startswith("data.") else f"data.{text}" for text in overrides]
+    return override(Config(data=DataConfig(source=data or "mnist")), named).data

@@ -1,0 +1,80 @@
+"""Images a second of `conv-vae`: what reverie chooses here against fp32, channels-first.
+
+Both train the recipe's own network through the same step; only precision and memory layout differ. The
+share of time spent in the kernel stands beside: large activations that are freed and mapped anew cost
+page faults, of which fp32 makes the more.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+
+from .harness import arguments, in_turns, measure, ratio, table, write
+
+SIDES = ("fp32 channels-first", "fp32 channels-last", "reverie's choice")
+THREADS = (1, 2)
+
+
+def one(side: str, seconds: float, *overrides: str) -> None:
+    """Trains one side for some seconds in this process, and prints its rate."""
+    import torch
+
+    from reverie.distributed import World
+    from reverie.monitor import Listener
+    from reverie.training import start, train_step
+    from reverie.preparing import plan_of, prepare
+
+    precision = "auto" if side == SIDES[2] else "fp32"
+    settings = [f"train.precision={precision}", "train.batch=64", *overrides]
+    prepared = prepare("conv-vae", "mnist", settings, Listener())
+    if side == SIDES[0]:
+        prepared.model.to(memory_format=torch.contiguous_format)
+    state = start(prepared.model, prepared.config.train)
+    plan = plan_of(prepared, 1_000_000, World())
+    for _ in range(10):
+        train_step(state, plan)
+    first, before, begun = state.step, kernel_seconds(), time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        train_step(state, plan)
+    taken = time.perf_counter() - begun
+    rate = (state.step - first) * 64 / taken
+    kernel = (kernel_seconds() - before) / taken
+    print(json.dumps({"rate": rate, "kernel": kernel, "precision": str(plan.precision)}))
+
+
+def kernel_seconds() -> float:
+    """Seconds that the kernel has worked for this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_stime
+
+
+def main() -> None:
+    """Measures all sides by turns, prints the ratios and keeps them."""
+    quick = arguments(__doc__).quick
+    rounds, seconds = (1, 2.0) if quick else (5, 5.0)
+    keys = [(side, threads) for threads in THREADS for side in SIDES]
+    found = in_turns(
+        keys, rounds, lambda key: measure("precision", key[1], "one", key[0], seconds)
+    )
+    rates = {key: [each["rate"] for each in found[key]] for key in keys}
+    rows = []
+    for side, threads in keys:
+        times = ratio(rates[side, threads], rates[SIDES[0], threads])
+        kernel = max(each["kernel"] for each in found[side, threads])
+        middle = sorted(rates[side, threads])[rounds // 2]
+        rows.append([side, threads, middle, times, f"{kernel:.0%}"])
+    table(["conv-vae", "threads", "images/s", "times", "in the kernel"], rows)
+    records = [
+        {"side": side, "threads": threads, "times": row[3], "rounds": found[side, threads]}
+        for (side, threads), row in zip(keys, rows, strict=True)
+    ]
+    write("precision", quick, {"batch": 64, "seconds": seconds, "sides": records})
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["one"]:
+        one(sys.argv[2], float(sys.argv[3]), *sys.argv[4:])
+    else:
+        main()

@@ -1,0 +1,150 @@
+"""`reverie evaluate`, `compare`, `runs` and `data inspect`."""
+
+import json
+
+import numpy as np
+import pytest
+
+from reverie.runs import RunFolder
+
+
+def test_evaluating_prints_each_record_and_writes_metrics_and_report(reverie, runs):
+    run = RunFolder(runs / "vae-pictures")
+    for path in (run.metrics, run.report):
+        path.unlink()
+    said = reverie("evaluate", "vae-pictures", "--draws", 7)
+    assert said.code == 0
+    assert "report: runs/vae-pictures/report.html" in said.out
+    records = run.read(run.metrics)["records"]
+    assert "-log p(x) bound, k=7" in {record["metric"] for record in records}
+    for record in records:
+        assert record["metric"] in said.out
+    assert "data " not in said.err and run.report.exists()
+
+
+def test_a_model_that_lacks_what_a_metric_asks_for_says_so(reverie, runs):
+    said = reverie("evaluate", "gan-pictures")
+    assert "reconstruction MSE: - (a GAN has no encoder)" in said.out
+    assert "-log p(x) bound, k=50: - (a GAN has no likelihood)" in said.out
+    assert "FD: - (no extractor is shipped for pictures of (1, 8, 8))" in said.out
+
+
+def test_evaluating_as_json_is_the_records(reverie, runs):
+    said = reverie("evaluate", "vae-points", "--samples", 30, "--json")
+    records = json.loads(said.out.splitlines()[-1])
+    assert {"FD[coordinates]", "coverage[coordinates]"} <= {record["metric"] for record in records}
+    assert (
+        records == RunFolder(runs / "vae-points").read(runs / "vae-points/metrics.json")["records"]
+    )
+
+
+def test_evaluating_quietly_prints_nothing(reverie, runs):
+    said = reverie("evaluate", "gan-pictures", "-q")
+    assert (said.code, said.out, said.err) == (0, "", "")
+
+
+def test_a_comparison_shows_all_families_and_says_what_a_dash_means(reverie, runs):
+    said = reverie("compare", "vae-pictures", "ae-pictures", "gan-pictures")
+    assert said.code == 0
+    assert "ae-pictures, -log p(x) bound, k=50: - (an autoencoder has no likelihood)" in said.out
+    assert "gan-pictures, reconstruction MSE: - (a GAN has no encoder)" in said.out
+
+
+def test_unlike_rows_are_shown_and_not_ranked_and_the_field_is_named(reverie, runs):
+    said = reverie("compare", "vae-pictures", "vae-points")
+    assert "held-out -elbo: not ranked, since the data differs" in said.out
+    tree = json.loads(reverie("compare", "vae-pictures", "vae-points", "--json").out)
+    assert tree["best"] == {} and set(tree["runs"]) == {"vae-pictures", "vae-points"}
+
+
+def test_runs_are_listed_with_how_far_they_came(reverie, runs):
+    for name in ("metrics.json", "report.html"):
+        (runs / "ae-pictures" / name).unlink()
+    said = reverie("runs")
+    lines = {line.split()[0]: line for line in said.out.splitlines()}
+    assert set(lines) == {
+        f"runs/{n}" for n in ("ae-pictures", "gan-pictures", "vae-pictures", "vae-points")
+    }
+    assert "step 3 of 3" in lines["runs/ae-pictures"] and "finished" in lines["runs/vae-points"]
+    assert "held-out -elbo" in lines["runs/vae-points"]
+    assert [row["run"] for row in json.loads(reverie("runs", "--json").out)] == sorted(lines)
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{", b"\xff\xfe", b"[1]", b"null"])
+@pytest.mark.parametrize("name", ["config.json", "metrics.json", "log.jsonl", "provenance.json"])
+def test_a_garbled_file_of_one_run_spoils_no_list_and_no_table(name, garbage, reverie, runs):
+    (runs / "vae-pictures" / name).write_bytes(garbage)
+    assert len(reverie("runs").out.splitlines()) == 4
+    said = reverie("compare", "vae-pictures", "ae-pictures")
+    assert said.code == 0
+    if name == "metrics.json":
+        assert "vae-pictures: not judged yet; run `reverie evaluate`" in said.out
+
+
+def test_an_empty_folder_holds_no_runs(reverie, here):
+    (here / "runs").mkdir()
+    assert reverie("runs").out == "runs holds no runs yet; make one with `reverie train vae`\n"
+    assert json.loads(reverie("runs", "--json").out) == []
+
+
+def test_inspecting_counts_and_draws_a_contact_sheet(reverie, pictures, here):
+    said = reverie("data", "inspect", pictures)
+    assert said.code == 0 and "pictures: 58 train, 6 test" in said.out
+    assert "contact sheet: contact-sheet.png" in said.out and (here / "contact-sheet.png").exists()
+    assert "broken:     0" in said.out and "8x8 (64)" in said.out
+
+
+def test_inspecting_names_broken_files_and_takes_settings(reverie, here):
+    (here / "data").mkdir()
+    from PIL import Image
+
+    for i in range(12):
+        Image.fromarray(np.full((4, 4), 20 * i, np.uint8)).save(here / "data" / f"{i}.png")
+    (here / "data" / "bad.png").write_bytes(b"no picture")
+    said = reverie("data", "inspect", "data", "data.holdout=0.5", "--out", "sheet.png")
+    assert said.code == 0 and "broken:     1 files" in said.out and "bad.png: " in said.out
+    tree = json.loads(
+        reverie("data", "inspect", "data", "holdout=0.25", "--json").out.splitlines()[-1]
+    )
+    assert tree["counts"] == {"train": 9, "test": 3} and list(tree["broken"]) == ["bad.png"]
+    said = reverie("data", "inspect", "data", "-q")
+    assert (said.code, said.out, said.err) == (0, "", "")
+
+
+REFUSED = [
+    (["evaluate", "nothing"], 2, "there is no run 'nothing'"),
+    (
+        ["evaluate", "vae-points", "--data", "no.npy"],
+        3,
+        "there is no such file, folder or data set",
+    ),
+    (["compare", "nothing"], 2, "there is no run 'nothing'"),
+    (
+        ["runs", "nowhere"],
+        2,
+        "there is no folder 'nowhere'; `reverie train vae` makes a first run",
+    ),
+    (["data", "inspect", "no.npy"], 3, "data.source=no.npy: there is no such file"),
+    (
+        ["data", "inspect", "ring", "data.siz=3"],
+        2,
+        "data.siz does not exist; did you mean 'size'?",
+    ),
+    (["data", "inspect", "ring", "data.holdout=2"], 2, "data.holdout is 2; expected less than 1"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), REFUSED)
+def test_what_cannot_be_done_is_refused_in_a_line(arguments, code, message, reverie, runs):
+    said = reverie(*arguments)
+    assert said.code == code and said.err.startswith("error: ") and said.err.count("\n") == 1
+    assert message in said.err
+
+
+def test_a_comparison_of_unjudged_runs_says_what_to_run(reverie, runs):
+    (runs / "vae-points" / "metrics.json").unlink()
+    said = reverie("compare", "vae-points")
+    assert (
+        said.code == 2
+        and "none of these runs has been judged; run `reverie evaluate RUN`" in said.err
+    )

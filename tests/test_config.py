@@ -1,0 +1,231 @@
+"""Settings survive JSON, and a mistake in them names the place and the remedy."""
+
+import json
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field, PositiveInt
+
+from reverie.config import Section, from_tree, help_of, override, to_json, to_tree
+from reverie.errors import ConfigError
+from reverie.losses.penalties import R1, WGANGP
+from reverie.models import GANConfig, VAEConfig
+from reverie.networks import Conv
+from reverie.optim import SGD
+from reverie.schedules import Ramp
+from reverie.settings import Config, TrainConfig
+
+GAN = Config(model=GANConfig(penalty=R1()), train=TrainConfig(clip=1.0))
+RAMP = Ramp(kind="linear", start=0.0, end=4.0)
+
+
+class Red(Section):
+    """A member without anything but its name."""
+
+    kind: Literal["red"] = "red"
+
+
+class Blue(Section):
+    """A member with a field."""
+
+    kind: Literal["blue"] = "blue"
+    depth: PositiveInt = 1
+    """How deep."""
+
+
+class Palette(Section):
+    """A section of every form of field."""
+
+    main: Annotated[Red | Blue, Field(discriminator="kind")] = Red()
+    """One of two."""
+    more: tuple[Annotated[Red | Blue, Field(discriminator="kind")], ...] = ()
+    """Any number of them."""
+    sizes: tuple[int, ...] = (1, 2)
+    """Numbers."""
+    word: str = "word"
+    """A text."""
+    note: str | None = None
+    """A text or nothing."""
+    undescribed: int = 0
+
+
+# ---- JSON
+
+
+def test_a_section_survives_json():
+    given = Palette(main=Blue(depth=3), more=(Red(), Blue()), sizes=(4, 5, 6), note="n")
+    assert from_tree(Palette, to_tree(given)) == given
+    assert from_tree(Palette, json.loads(to_json(given))) == given
+
+
+def test_json_is_plain_and_names_members_by_their_kind():
+    assert to_tree(Palette(more=(Blue(depth=2),))) == {
+        "main": {"kind": "red"},
+        "more": [{"kind": "blue", "depth": 2}],
+        "sizes": [1, 2],
+        "word": "word",
+        "note": None,
+        "undescribed": 0,
+    }
+    assert to_json(Palette()).endswith("}\n")
+
+
+def test_absent_fields_take_their_defaults():
+    assert from_tree(Palette, {"word": "other"}) == Palette(word="other")
+
+
+def test_help_is_the_text_below_each_field():
+    assert help_of(Palette)["note"] == "A text or nothing."
+    assert help_of(Palette)["undescribed"] == ""
+
+
+def test_a_section_cannot_be_changed_but_replaced():
+    with pytest.raises(ValueError, match="frozen"):
+        Palette().word = "other"
+    assert Palette().with_(word="other") == Palette(word="other")
+    with pytest.raises(ValueError, match="valid string"):
+        Palette().with_(word=3)
+
+
+# ---- overrides
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("train.batch=8", lambda c: c.train.batch == 8),
+        ("train.optimizer.lr=1e-4", lambda c: c.train.optimizer.lr == 1e-4),
+        ("train.budget=2m", lambda c: c.train.budget == "2m"),
+        ("train.clip=null", lambda c: c.train.clip is None),
+        ("data.source=a=b.npy", lambda c: c.data.source == "a=b.npy"),
+        ("data.size=[28, 30]", lambda c: c.data.size == (28, 30)),
+        ("data.flip=true", lambda c: c.data.flip is True),
+        ('recipe="7"', lambda c: c.recipe == "7"),
+        ("model.generator.widths=[4, 5]", lambda c: c.model.generator.widths == (4, 5)),
+        ("model.generator.widths.1=7", lambda c: c.model.generator.widths == (1024, 7, 256)),
+        ("model.penalty=wgan_gp", lambda c: c.model.penalty == WGANGP()),
+        ("model.penalty.kind=wgan_gp", lambda c: c.model.penalty == WGANGP()),
+        ('model.penalty={"kind": "r1", "weight": 5}', lambda c: c.model.penalty == R1(weight=5.0)),
+        ("train.optimizer=sgd", lambda c: c.train.optimizer == SGD()),
+        ("model=vae", lambda c: c.model == VAEConfig()),
+        ("model.critic=conv", lambda c: c.model.critic == Conv()),
+        (
+            'train.players={"critic": {"kind": "sgd"}}',
+            lambda c: c.train.players == {"critic": SGD()},
+        ),
+        (
+            'model.penalty.weight={"kind": "linear", "start": 0, "end": 4}',
+            lambda c: c.model.penalty.weight == RAMP,
+        ),
+    ],
+)
+def test_an_override_sets_its_field_and_no_other(assignment, expected):
+    changed = override(GAN, [assignment])
+    assert expected(changed) and not expected(GAN)
+    first = assignment.split(".")[0].split("=")[0]
+    assert all(
+        getattr(changed, n) == getattr(GAN, n) for n in ("data", "model", "train") if n != first
+    )
+
+
+def test_overrides_apply_in_their_order():
+    chosen = override(
+        GAN,
+        ["train.optimizer=sgd", "train.optimizer.momentum=0.9", "train.batch=3", "train.batch=4"],
+    )
+    assert chosen.train.optimizer == SGD(momentum=0.9) and chosen.train.batch == 4
+
+
+def test_another_kind_of_the_same_member_keeps_its_fields():
+    """A straight ramp and a cosine one are the same section; its start and end stay."""
+    ramped = Config(model=VAEConfig(beta=RAMP))
+    assert override(ramped, ["model.beta.kind=cosine"]).model.beta == RAMP.with_(kind="cosine")
+
+
+def test_entries_of_lists_are_reached_by_number():
+    given = Palette(more=(Red(), Red()))
+    assert override(given, ["more.1=blue", "more.1.depth=4"]).more == (Red(), Blue(depth=4))
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("train.batch", "'train.batch' is not an override; write it as path=value"),
+        ("=3", "'=3' is not an override; write it as path=value"),
+        ("trian.batch=5", "trian does not exist; did you mean 'train'?"),
+        ("train.bach=5", "train.bach does not exist; did you mean 'batch'?"),
+        (
+            "train.optimizer.zzz=5",
+            "train.optimizer.zzz does not exist; choose one of betas, eps, kind, lr",
+        ),
+        ("recipe.x=3", "recipe.x does not exist; recipe is the value 'custom'"),
+        (
+            "model.generator.widths.7=8",
+            "model.generator.widths.7 does not exist; model.generator.widths has 3 entries, from 0",
+        ),
+        (
+            "model.generator.widths.-1=8",
+            "model.generator.widths.-1 does not exist; model.generator.widths has 3",
+        ),
+        ("train.batch=soon", "train.batch is 'soon'; expected integer"),
+        ("train.batch=1.5", "train.batch is 1.5; expected integer"),
+        ("train.batch=true", "train.batch is True; expected integer"),
+        ("train.batch=0", "train.batch is 0; expected greater than 0"),
+        ("train.clip=NaN", "train.clip is nan; expected a finite number"),
+        ("train.budget=5", "train.budget is 5; expected string"),
+        ("train.budget=5 parsecs", "train.budget is '5 parsecs'; write a number and a unit"),
+        ("train.precision=bf61", "train.precision is 'bf61'; did you mean 'bf16'?"),
+        ("train.optimizer.betas=[0.5]", "train.optimizer.betas.1 is missing"),
+        ("data.size=big", "data.size is 'big'; expected integer"),
+        ("model.penalty=r3", "model.penalty is 'r3'; choose one of none, r1, r1_r2, wgan_gp"),
+        ("model.game=hinges", "model.game is 'hinges'; did you mean 'hinge'?"),
+        ("model.penalty.kind=r1r2", "model.penalty.kind is 'r1r2'; did you mean 'r1_r2'?"),
+        ("model.penalty.weight=abc", "model.penalty.weight is 'abc'; expected number"),
+        (
+            'model.penalty.weight={"start": 1}',
+            "model.penalty.weight is {'start': 1}; expected a table with a 'kind'",
+        ),
+        (
+            "model.penalty.weight=cosine",
+            "model.penalty.weight.start is missing; model.penalty.weight.end is missing",
+        ),
+        (
+            'model.penalty.weight={"kind": "cosine", "start": 1, "end": 0, "until": 2}',
+            "until=2.0 lies beyond the budget; write at most 1",
+        ),
+        (
+            'model={"kind": "gan", "critic": {"kind": "conv", "norm": "batch"}, "penalty": {"kind": "r1"}}',
+            "model.penalty is 'r1' and model.critic.norm is 'batch', which makes a sample's slope depend "
+            "on its neighbours; write model.critic.norm=none",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_remedy(assignment, message):
+    with pytest.raises(ConfigError) as caught:
+        override(GAN, [assignment])
+    assert str(caught.value).startswith(message)
+
+
+def test_every_mistake_is_named_at_once():
+    tree = to_tree(Config())
+    tree["train"] |= {"batch": -1, "bach": 3}
+    tree["model"]["latent"] = "many"
+    with pytest.raises(ConfigError) as caught:
+        from_tree(Config, tree, "config.json")
+    for message in (
+        "config.json.model.latent is 'many'; expected integer",
+        "config.json.train.batch is -1; expected greater than 0",
+        "config.json.train.bach does not exist; did you mean 'batch'?",
+    ):
+        assert message in str(caught.value)
+
+
+def test_a_missing_field_is_named():
+    with pytest.raises(ConfigError, match=r"^model\.beta\.end is missing$"):
+        from_tree(Config, {"model": {"kind": "vae", "beta": {"kind": "linear", "start": 0}}})
+
+
+def test_a_file_names_no_class():
+    """Members are known by the words that they register: not by Python's name of their class."""
+    with pytest.raises(ConfigError, match=r"model\.kind is 'VAEConfig'; "):
+        from_tree(Config, {"model": {"kind": "VAEConfig"}})

@@ -1,0 +1,201 @@
+"""Judging is on held-out data, says what it rests on, and agrees with closed forms where there are some."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from reverie.artifact import save_model
+from reverie.data import DataConfig, open_dataset
+from reverie.errors import ConfigError
+from reverie.evaluation import data_of, evaluate, evaluate_run, fitting_data
+from reverie.loading import Loaded
+from reverie.models import AutoencoderConfig, GANConfig, VAEConfig
+from reverie.monitor import Listener
+from reverie.networks import MLP
+from reverie.runs import RunFolder
+from reverie.spec import Pixels, Vector
+
+TINY = MLP(widths=(8,))
+CONFIGS = {
+    "ae": AutoencoderConfig(latent=2, network=TINY),
+    "vae": VAEConfig(latent=2, network=TINY),
+    "gan": GANConfig(latent=2, generator=TINY, critic=TINY),
+}
+
+
+@pytest.fixture
+def data(tmp_path):
+    """50 training and 20 held-out pictures of 8 x 8."""
+    x = np.random.default_rng(3).integers(0, 256, (70, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "d.npz", x_train=x[:50], x_test=x[50:])
+    return DataConfig(source=str(tmp_path / "d.npz")), x[:50] / 255, x[50:] / 255
+
+
+def made(folder, config, spec, zero=False):
+    torch.manual_seed(0)
+    model = config.build(spec)
+    for parameter in model.parameters() if zero else ():
+        parameter.data.zero_()
+    save_model(model, config, folder, 11, averaged=True)
+    return Loaded(folder)
+
+
+def judged(tmp_path, name, data, zero=False, **how):
+    folder = tmp_path / name
+    folder.mkdir(exist_ok=True)
+    loaded = made(folder, CONFIGS[name], Pixels(shape=(1, 8, 8)), zero)
+    records = evaluate_run(RunFolder(folder), loaded, open_dataset(data[0]), Listener(), **how)
+    return {record.metric: record for record in records}
+
+
+def test_a_vae_of_zero_weights_costs_ln_2_a_pixel_and_errs_by_the_distance_to_grey(tmp_path, data):
+    """p = 1/2 everywhere, and a posterior that is the prior: 64 ln 2 nats whatever the picture, the rate 0."""
+    records, x = judged(tmp_path, "vae", data, zero=True, draws=3), data[2]
+    cost = 64 * math.log(2)
+    expected = {"held-out -elbo": cost, "held-out distortion": cost, "held-out rate": 0.0}
+    expected |= {"-log p(x) bound, k=3": cost}
+    for name, value in expected.items():
+        assert records[name].value == pytest.approx(value, rel=1e-6, abs=1e-6), name
+        assert records[name].uncertainty == pytest.approx(0, abs=1e-4)
+        assert (records[name].unit, records[name].n, records[name].direction) == (
+            "nats",
+            20,
+            "lower",
+        )
+    errors = ((x - 0.5) ** 2).reshape(20, -1).mean(1)
+    record = records["reconstruction MSE"]
+    assert record.value == pytest.approx(errors.mean(), rel=1e-5)
+    assert record.uncertainty == pytest.approx(errors.std(ddof=1) / math.sqrt(20), rel=1e-4)
+
+
+def test_reconstruction_is_judged_on_held_out_samples_alone(tmp_path, data):
+    config, _, test = data
+    record = judged(tmp_path, "ae", data)["reconstruction MSE"]
+    loaded = Loaded(tmp_path / "ae")
+    x = test[:, None].astype(np.float32)
+    assert record.value == pytest.approx(
+        np.square(loaded.reconstruct(x).numpy() - x).mean(), rel=1e-4
+    )
+    assert record.n == 20
+
+
+def test_what_a_model_lacks_has_a_reason_in_the_values_place(tmp_path, data):
+    reasons = {
+        ("ae", "-log p(x) bound, k=50"): "an autoencoder has no likelihood",
+        ("ae", "FD"): "an autoencoder has no prior to sample from",
+        (
+            "gan",
+            "held-out loss",
+        ): "a GAN's losses depend on both players and do not measure quality",
+        ("gan", "reconstruction MSE"): "a GAN has no encoder",
+        ("vae", "FD"): "no extractor is shipped for pictures of (1, 8, 8)",
+    }
+    found = {name: judged(tmp_path, name, data) for name in CONFIGS}
+    for (name, metric), reason in reasons.items():
+        assert (found[name][metric].value, found[name][metric].reason) == (None, reason)
+
+
+def test_a_distance_names_its_extractor_and_is_never_called_fid(tmp_path):
+    """Pictures of mnist's shape have an extractor; training data stands in the samples' place beside it."""
+    x = np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "d.npz", x_train=x[:40], x_test=x[40:])
+    made(tmp_path, CONFIGS["gan"], Pixels(shape=(1, 28, 28)))
+    records = {r.metric: r for r in evaluate(tmp_path, data=str(tmp_path / "d.npz"))}
+    names = [name for name in records if "[" in name]
+    assert [name.partition("[")[0] for name in names] == ["FD", "density", "coverage"]
+    assert all("lenet-mnist-v1@" in name and "FID" not in name for name in names)
+    for name in names:
+        assert records[name].n == 20 and "training data" in records[name].reference
+        assert records[name].settings["extractor"]["name"] == "lenet-mnist-v1"
+
+
+@pytest.fixture
+def points(tmp_path):
+    random = np.random.default_rng(0)
+    x = random.standard_normal((3000, 2)).astype(np.float32)
+    np.savez(tmp_path / "d.npz", x_train=x[:2000], x_test=x[2000:])
+    return DataConfig(source=str(tmp_path / "d.npz"))
+
+
+def test_samples_of_the_datas_own_law_are_judged_as_training_data_is(
+    tmp_path, points, monkeypatch
+):
+    """Coverage of equal distributions is known, 1 - ((n - k) ...): the model's must lie by it."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    loaded = made(folder, CONFIGS["gan"], Vector(size=2))
+    draws = torch.randn(1000, 2, generator=torch.Generator().manual_seed(5))
+    monkeypatch.setattr(Loaded, "sample", lambda self, count, seed: draws[:count])
+    records = {
+        r.metric: r
+        for r in evaluate_run(RunFolder(folder), loaded, open_dataset(points), Listener())
+    }
+    coverage = records["coverage[coordinates]"]
+    assert coverage.value == pytest.approx(coverage.reference["equal distributions"], abs=0.03)
+    assert coverage.reference["training data"] == pytest.approx(coverage.value, abs=0.03)
+    assert records["density[coordinates]"].value == pytest.approx(1, abs=0.1)
+    distance = records["FD[coordinates]"]
+    assert distance.value < 0.02 and distance.reference["training data"] < 0.02
+    collapsed = torch.zeros(1000, 2)
+    monkeypatch.setattr(Loaded, "sample", lambda self, count, seed: collapsed[:count])
+    records = {
+        r.metric: r
+        for r in evaluate_run(RunFolder(folder), loaded, open_dataset(points), Listener())
+    }
+    assert records["coverage[coordinates]"].value < 0.05
+    # N(0, I) against a point: |mean|^2 + tr(I) = 2.
+    assert records["FD[coordinates]"].value == pytest.approx(2, abs=0.15)
+
+
+def test_numbers_are_a_function_of_the_seed(tmp_path, points):
+    made(tmp_path, CONFIGS["gan"], Vector(size=2))
+    one, two, other = (
+        [r.value for r in evaluate(tmp_path, data=points, samples=100, seed=seed)]
+        for seed in (1, 1, 2)
+    )
+    assert one == two != other
+
+
+def test_the_number_of_samples_is_at_most_what_is_held_out_and_part_of_the_record(
+    tmp_path, points
+):
+    made(tmp_path, CONFIGS["gan"], Vector(size=2))
+    for asked, used in ((30, 30), (10_000, 1000)):
+        records = evaluate(tmp_path, data=points, samples=asked)
+        assert {record.n for record in records if record.value is not None} == {used}
+    with pytest.raises(ConfigError, match="samples is 1; write at least 2"):
+        evaluate(tmp_path, data=points, samples=1)
+
+
+def test_metrics_say_what_they_rest_on(tmp_path, data):
+    judged(tmp_path, "vae", data)
+    tree = json.loads((tmp_path / "vae" / "metrics.json").read_text())
+    dataset = open_dataset(data[0])
+    assert tree["data"] == {"name": "d", "fingerprint": dataset.fingerprint, "split": "test"}
+    assert (tree["weights"], tree["step"]) == ("average", 11)
+    assert tree["model_sha256"] == Loaded(tmp_path / "vae").info.weights
+    assert {"reverie", "torch", "machine", "time", "seed"} <= set(tree)
+
+
+def test_a_model_alone_must_be_told_its_data(tmp_path, data):
+    made(tmp_path, CONFIGS["vae"], Pixels(shape=(1, 8, 8)))
+    with pytest.raises(
+        ConfigError, match="does not say what it was trained on; name it with --data"
+    ):
+        evaluate(tmp_path)
+    assert data_of(RunFolder(tmp_path), "ring").source == "ring"
+
+
+def test_other_data_takes_the_models_shape_or_is_refused(tmp_path):
+    loaded = made(tmp_path, CONFIGS["vae"], Pixels(shape=(1, 8, 8)))
+    np.save(tmp_path / "large.npy", np.zeros((30, 20, 16, 3), np.uint8))
+    dataset = fitting_data(loaded, DataConfig(source=str(tmp_path / "large.npy")), Listener())
+    assert dataset.spec.shape == (1, 8, 8)
+    config = DataConfig(source=str(tmp_path / "large.npy"), size=4)
+    with pytest.raises(
+        ConfigError, match=r"the model takes samples of \(1, 8, 8\), and this data has \(3, 4, 4\)"
+    ):
+        fitting_data(loaded, config, Listener())

@@ -1,0 +1,182 @@
+"""A model in use: units in and out, refusals, and values that are known where all weights are zero.
+
+With all weights zero a Bernoulli decoder gives p = 1/2 for every pixel whatever its latent, so a picture of
+D pixels costs D ln 2 nats exactly; the posterior is N(0, 1) and its KL to the prior 0.
+"""
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reverie.artifact import save_model
+from reverie.errors import CapabilityError, ConfigError
+from reverie.loading import Loaded, Samples, load, spherical, straight
+from reverie.models import AutoencoderConfig, GANConfig, VAEConfig
+from reverie.networks import MLP
+from reverie.spec import Pixels, Vector
+
+SPEC = Pixels(shape=(1, 4, 4))
+TINY = MLP(widths=(8,))
+
+
+def saved(folder, config, spec=SPEC, zero=False):
+    torch.manual_seed(0)
+    model = config.build(spec)
+    if zero:
+        for parameter in model.parameters():
+            parameter.data.zero_()
+    save_model(model, config, folder, 0, averaged=False)
+    return Loaded(folder)
+
+
+@pytest.fixture
+def vae(tmp_path):
+    return saved(tmp_path, VAEConfig(latent=2, network=TINY))
+
+
+@pytest.fixture
+def zero(tmp_path):
+    return saved(tmp_path, VAEConfig(latent=2, network=TINY), zero=True)
+
+
+def pictures(count=5):
+    return np.random.default_rng(0).integers(0, 256, (count, 1, 4, 4), dtype=np.uint8)
+
+
+def test_bytes_and_fractions_of_one_are_the_same_pictures(vae):
+    x = pictures()
+    z = vae.encode(x)
+    assert z.shape == (5, 2)
+    assert torch.equal(vae.encode(torch.from_numpy(x)), z)
+    assert torch.equal(vae.encode(x.astype(np.float32) / 255), z)
+    assert torch.allclose(vae.encode((x / 255).tolist()), z)
+    assert torch.allclose(vae.encode(x[0]), z[:1])
+
+
+@pytest.mark.parametrize(
+    "config", [VAEConfig(latent=2, network=TINY), GANConfig(latent=2, generator=TINY, critic=TINY)]
+)
+def test_samples_of_pictures_lie_between_0_and_1_whatever_the_networks_range(config, tmp_path):
+    loaded = saved(tmp_path, config)
+    x = loaded.sample(100, seed=1)
+    assert x.shape == (100, 1, 4, 4) and 0 <= x.min() and x.max() <= 1
+    assert x.std() > 0.001
+
+
+def test_a_signed_generator_of_zero_weights_gives_the_middle_grey(tmp_path):
+    """tanh(0) = 0 is the middle of [-1, 1], and 1/2 in data units."""
+    loaded = saved(tmp_path, GANConfig(latent=2, generator=TINY, critic=TINY), zero=True)
+    assert loaded.model.value_range == "signed"
+    assert torch.equal(loaded.sample(3).as_subclass(torch.Tensor), torch.full((3, 1, 4, 4), 0.5))
+
+
+def test_likelihood_and_reconstruction_of_zero_weights_are_the_closed_form(zero):
+    x = pictures()
+    for draws in (1, 7):
+        bound = zero.log_likelihood(x, draws=draws)
+        torch.testing.assert_close(
+            bound, torch.full((5,), -16 * math.log(2)), rtol=1e-6, atol=1e-5
+        )
+    assert torch.equal(
+        zero.reconstruct(x).as_subclass(torch.Tensor), torch.full((5, 1, 4, 4), 0.5)
+    )
+    assert torch.equal(zero.encode(x), torch.zeros(5, 2))
+
+
+def test_vectors_come_back_in_their_own_units(tmp_path):
+    config = AutoencoderConfig(latent=2, network=TINY, likelihood={"kind": "gaussian"})
+    loaded = saved(tmp_path, AutoencoderConfig.model_validate(config), Vector(size=3))
+    x = np.array([[-500.0, 3.0, 900.0]], np.float32)
+    assert loaded.reconstruct(x).shape == (1, 3)
+    assert loaded.encode(x).abs().max() > 1
+
+
+def test_interpolations_begin_and_end_at_what_they_lie_between(vae):
+    one, two = pictures(2)[:1], pictures(2)[1:]
+    way = vae.interpolate(one, two, 5).as_subclass(torch.Tensor)
+    assert way.shape == (5, 1, 4, 4)
+    torch.testing.assert_close(way[0], vae.decode(vae.encode(one)).as_subclass(torch.Tensor)[0])
+    torch.testing.assert_close(way[-1], vae.decode(vae.encode(two)).as_subclass(torch.Tensor)[0])
+
+
+def test_the_middle_of_two_orthogonal_unit_vectors_on_an_arc_and_on_a_line():
+    """(1, 0) and (0, 1): cos 45 degrees each on the arc, one half each on the line."""
+    one, two = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    way = torch.linspace(0, 1, 3)[None, :, None]
+    torch.testing.assert_close(spherical(one, two, way)[0, 1], torch.full((2,), math.sqrt(0.5)))
+    torch.testing.assert_close(straight(one, two, way)[0, 1], torch.full((2,), 0.5))
+
+
+def test_an_arc_between_equal_or_opposite_points_is_finite():
+    z = torch.tensor([[1.0, 2.0]])
+    way = torch.linspace(0, 1, 5)[None, :, None]
+    torch.testing.assert_close(spherical(z, z, way), z.expand(1, 5, 2))
+    assert spherical(z, -z, way).isfinite().all()
+
+
+def test_samples_show_and_save_themselves_and_calculate_as_tensors(vae, tmp_path):
+    x = vae.sample(6)
+    assert isinstance(x, Samples) and type(x + 1) is torch.Tensor
+    with (
+        Image.open(io.BytesIO(x._repr_png_())) as shown,
+        Image.open(x.save(tmp_path / "x.png", 3)) as written,
+    ):
+        assert shown.size[0] > 0 and written.size[0] > written.size[1]  # three columns, two rows
+
+
+def test_vectors_do_not_show_themselves_as_pictures():
+    assert torch.zeros(3, 2).as_subclass(Samples)._repr_png_() is None
+
+
+def test_the_model_says_what_it_is(vae):
+    assert vae.can == ("sample", "encode", "decode", "reconstruct", "bound the likelihood")
+    count = sum(p.numel() for p in vae.model.parameters())
+    assert repr(vae) == f"vae of {SPEC}, {count:,} parameters; can {', '.join(vae.can)}"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: m.sample(0), "count is 0; write at least 1"),
+        (lambda m: m.decode(torch.zeros(2, 3)), r"latents are \(2, 3\); expected \(N, 2\)"),
+        (lambda m: m.decode(torch.zeros(2)), r"latents are \(2,\); expected \(N, 2\)"),
+        (
+            lambda m: m.encode(np.zeros((2, 4, 4))),
+            r"samples are \(2, 4, 4\); expected \(N, 1, 4, 4\)",
+        ),
+        (lambda m: m.encode(np.zeros((0, 1, 4, 4))), r"samples are \(0, 1, 4, 4\); expected"),
+        (
+            lambda m: m.encode(np.full((1, 1, 4, 4), 7.0)),
+            r"pixels span \[7, 7\]; expected values in \[0, 1\], or uint8",
+        ),
+        (lambda m: m.encode(np.full((1, 1, 4, 4), -1.0)), r"pixels span \[-1, -1\]"),
+        (lambda m: m.encode(np.full((1, 1, 4, 4), np.nan)), r"pixels span \[nan, nan\]"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_what_does(call, message, vae):
+    with pytest.raises(ConfigError, match=message):
+        call(vae)
+
+
+def test_a_verb_that_a_model_lacks_names_those_it_has(tmp_path):
+    loaded = saved(tmp_path, AutoencoderConfig(latent=2, network=TINY))
+    with pytest.raises(
+        CapabilityError, match="an autoencoder cannot sample; it can encode, decode, reconstruct"
+    ):
+        loaded.sample()
+    with pytest.raises(CapabilityError, match="cannot bound the likelihood"):
+        loaded.log_likelihood(pictures())
+
+
+def test_loading_by_path_gives_the_same_samples(vae, tmp_path):
+    assert torch.equal(load(tmp_path).sample(3, seed=2), vae.sample(3, seed=2))
+
+
+def test_a_device_that_is_not_here_is_refused(vae, tmp_path):
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="device is 'cuda', and this machine has cpu"):
+            load(tmp_path, device="cuda")
