@@ -11,7 +11,7 @@ from reverie.errors import ConfigError
 from reverie.losses.penalties import R1, WGANGP
 from reverie.models import GANConfig, VAEConfig
 from reverie.networks import Conv
-from reverie.optim import SGD
+from reverie.optim import SGD, Adam
 from reverie.schedules import Ramp
 from reverie.settings import Config, TrainConfig
 
@@ -229,3 +229,9 @@ def test_a_file_names_no_class():
     """Members are known by the words that they register: not by Python's name of their class."""
     with pytest.raises(ConfigError, match=r"model\.kind is 'VAEConfig'; "):
         from_tree(Config, {"model": {"kind": "VAEConfig"}})
+
+
+def test_a_single_player_gets_an_optimizer_of_its_own() -> None:
+    """`train.players` is empty until a player is named; the first member's defaults fill the rest."""
+    config = override(Config(), ["train.players.critic.lr=0.5"])
+    assert config.train.players == {"critic": Adam(lr=0.5)}

@@ -91,7 +91,7 @@ def test_the_panel_shows_all_and_takes_names_as_text():
 
 
 def test_there_is_no_panel_where_there_is_no_terminal(capsys):
-    assert display.live() is None
+    assert type(display.for_a_person()) is display.PlainLines
 
 
 def test_a_plain_listener_hears_all_and_says_nothing(capsys):

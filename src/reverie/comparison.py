@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,16 +55,17 @@ class Comparison:
 
     def to_rich(self, upright: bool = False) -> Table:
         """For a terminal, a run a row, or `upright` a metric a row; the best is bold and starred."""
+        from rich.markup import escape as plain
         from rich.table import Table
 
         table = Table(caption="* best of what can be ranked", caption_justify="left")
         heads = self.runs if upright else self.metrics
         table.add_column("metric" if upright else "run", no_wrap=not upright)
         for head in heads:
-            table.add_column(head, justify="right")
+            table.add_column(plain(head), justify="right")
         for side in self.metrics if upright else self.runs:
             pairs = [(head, side) if upright else (side, head) for head in heads]
-            table.add_row(side, *(self._starred(run, metric) for run, metric in pairs))
+            table.add_row(plain(side), *(self._starred(run, metric) for run, metric in pairs))
         return table
 
     def _starred(self, run: str, metric: str) -> str:
@@ -71,9 +73,12 @@ class Comparison:
         return f"[bold]{cell}*[/]" if self.best.get(metric) == run else cell
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{metric}</th>" for metric in ["run", *self.metrics])
+        def row(cells: list[str], tag: str) -> str:
+            return "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
+
+        head = row(["run", *self.metrics], "th")
         rows = "".join(
-            f"<tr><td>{run}</td>{''.join(f'<td>{self.cell(run, m)}</td>' for m in self.metrics)}</tr>"
+            f"<tr>{row([run, *(self.cell(run, m) for m in self.metrics)], 'td')}</tr>"
             for run in self.runs
         )
         return f"<table><tr>{head}</tr>{rows}</table>"

@@ -75,7 +75,11 @@ def override(section: T, assignments: Iterable[str]) -> T:
         *parents, leaf = path.split(".")
         node: Any = tree
         for depth, parent in enumerate(parents):
-            node = _child(node, parent, ".".join(parents[:depth]))
+            where = ".".join(parents[:depth])
+            if isinstance(node, dict) and parent not in node and _is_table(type(section), where):
+                first = next(iter(_members(type(section), where).items()))
+                node[parent] = _defaults(first[1], first[0])
+            node = _child(node, parent, where)
         _child(node, leaf, ".".join(parents))
         value = _literal(text)
         key = int(leaf) if isinstance(node, list) else leaf
@@ -116,6 +120,15 @@ def _members(cls: type[Section], path: str) -> dict[str, type[Section]]:
         elif not name.isdecimal():
             return {}
     return {tag: s for s in found for tag in _tags(s)[1:]}
+
+
+def _is_table(cls: type[Section], path: str) -> bool:
+    """Whether the field at this path is a table with names of a person's own."""
+    owner, field = cls, None
+    for name in path.split(".") if path else []:
+        field = owner.model_fields.get(name)
+        owner = next(iter(_sections(field.annotation)), cls) if field else cls
+    return field is not None and typing.get_origin(field.annotation) is dict
 
 
 def _defaults(member: type[Section], kind: str) -> dict[str, Any]:

@@ -134,17 +134,17 @@ class LivePanel(Listener):
         from rich.console import Group
         from rich.panel import Panel
         from rich.progress_bar import ProgressBar
+        from rich.table import Table
         from rich.text import Text
 
         head = Text.assemble(
             (f"step {progress.step:,} of {progress.steps:,}", "bold"),
             f"   {progress.rate:,.0f} samples/s   {clock(progress.remaining)} left",
         )
-        rows: list[Any] = [
-            head,
-            ProgressBar(progress.steps, progress.step),
-            self._losses(progress),
-        ]
+        # A bar ends without a new line: bare, it would swallow the first loss.
+        bar = Table.grid(expand=True)
+        bar.add_row(ProgressBar(progress.steps, progress.step))
+        rows: list[Any] = [head, bar, self._losses(progress)]
         if progress.health:
             rows.append(Text(f"health  {progress.health}", style="green"))
         rows.append(Text(f"pictures in {self.path}/samples   Ctrl-C saves and stops", style="dim"))

@@ -172,6 +172,10 @@ class Loaded:
             raise ConfigError(
                 f"samples are {tuple(x.shape)}; expected (N, {', '.join(map(str, shape))})"
             )
+        if not x.isfinite().all():
+            raise ConfigError(
+                "samples hold values that are not finite; leave them out or fill them"
+            )
         if isinstance(self.spec, Pixels) and (x.min() < 0 or x.max() > 1):
             raise ConfigError(
                 f"pixels span [{x.min():.3g}, {x.max():.3g}]; expected values in [0, 1], or uint8"

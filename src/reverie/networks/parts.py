@@ -142,6 +142,11 @@ class BatchNorm(nn.BatchNorm2d):
 
     @override
     def forward(self, input: Tensor) -> Tensor:
+        if self.training and input.numel() == input.shape[1]:
+            raise ConfigError(
+                "batch norm has a single value of each channel to norm by; write a larger train.batch, "
+                "or norm=none in the network"
+            )
         if not (self.training and dist.is_available() and dist.is_initialized()):
             return super().forward(input)
         x = input.to(torch.promote_types(input.dtype, torch.float32))

@@ -9,7 +9,7 @@ from ..spec import Pixels, Vector
 
 def likelihood(spec: Pixels | Vector) -> Bernoulli | Gaussian:
     """The cross-entropy of the tutorials for pixels; a Gaussian of learned width for all else."""
-    return Bernoulli() if isinstance(spec, Pixels) else Gaussian(learn=True)
+    return Bernoulli() if isinstance(spec, Pixels) else Gaussian(scale=1.0, learn=True)
 
 
 def convolutions(spec: Pixels | Vector, network: Network) -> Network:
