@@ -98,58 +98,69 @@ def test_others_may_read_the_files(folder):
 # ---- altered files
 
 
-def mutations(data, count, seed):
-    """Single flipped bits, overwritten, cut, inserted, deleted, doubled and swapped stretches, and noise."""
+def flip(data, rng):
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+
+
+def overwrite(data, rng):
+    at = rng.randrange(len(data))
+    data[at : at + rng.randrange(1, 9)] = rng.randbytes(rng.randrange(1, 9))
+
+
+def cut(data, rng):
+    del data[rng.randrange(len(data)) :]
+
+
+def insert(data, rng):
+    at = rng.randrange(len(data) + 1)
+    data[at:at] = rng.choice([b" ", b"\n", b"\0", b"}", b'"', b"9", rng.randbytes(4)])
+
+
+def delete(data, rng):
+    at = rng.randrange(len(data))
+    del data[at : at + rng.choice([1, 1, 4, 64])]
+
+
+def double(data, rng):
+    at = rng.randrange(len(data))
+    data[at:at] = data[at : at + rng.randrange(1, 64)]
+
+
+def swap(data, rng):
+    one, two = rng.randrange(len(data)), rng.randrange(len(data))
+    data[one], data[two] = data[two], data[one]
+
+
+def digit(data, rng):
+    places = [at for at, byte in enumerate(data) if 48 <= byte <= 57] or [0]
+    data[rng.choice(places)] = 48 + rng.randrange(10)
+
+
+def append(data, rng):
+    data += rng.randbytes(rng.randrange(1, 33))
+
+
+def noise(data, rng):
+    data[:] = rng.randbytes(len(data))
+
+
+KINDS = [flip, overwrite, cut, insert, delete, double, swap, digit, append]
+
+
+def mutations(original, count, seed):
+    """One to five damages each; now and then nothing but noise of the same length."""
     rng = random.Random(seed)
-
-    def flip(b):
-        b[rng.randrange(len(b))] ^= 1 << rng.randrange(8)
-
-    def overwrite(b):
-        at = rng.randrange(len(b))
-        b[at : at + rng.randrange(1, 9)] = rng.randbytes(rng.randrange(1, 9))
-
-    def cut(b):
-        del b[rng.randrange(len(b)) :]
-
-    def insert(b):
-        at = rng.randrange(len(b) + 1)
-        b[at:at] = rng.choice([b" ", b"\n", b"\0", b"}", b'"', b"9", rng.randbytes(4)])
-
-    def delete(b):
-        at = rng.randrange(len(b))
-        del b[at : at + rng.choice([1, 1, 4, 64])]
-
-    def double(b):
-        at = rng.randrange(len(b))
-        b[at:at] = b[at : at + rng.randrange(1, 64)]
-
-    def swap(b):
-        one, two = sorted(rng.sample(range(len(b)), 2))
-        b[one], b[two] = b[two], b[one]
-
-    def digit(b):
-        places = [i for i, byte in enumerate(b) if 48 <= byte <= 57] or [0]
-        b[rng.choice(places)] = 48 + rng.randrange(10)
-
-    def append(b):
-        b += rng.randbytes(rng.randrange(1, 33))
-
-    def noise(b):
-        b[:] = rng.randbytes(len(b))
-
-    kinds = [flip, overwrite, cut, insert, delete, double, swap, digit, append]
     for number in range(count):
-        mutated = bytearray(data)
+        data = bytearray(original)
         for _ in range(rng.choice([1, 1, 1, 2, 5])):
-            if mutated:
-                (noise if number % 500 == 499 else rng.choice(kinds))(mutated)
-        yield bytes(mutated)
+            if data:
+                (noise if number % 500 == 499 else rng.choice(KINDS))(data, rng)
+        yield bytes(data)
 
 
 @pytest.mark.parametrize("name", [CARD, WEIGHTS])
 def test_of_5000_mutations_of_a_file_none_crashes_and_none_loads_in_silence(name, folder):
-    """A mutation that happens to give the file back loads the very model; all others are refused by name."""
+    """One that happens to give the file back loads the very model; all others are refused by name."""
     path, model = folder / name, built()
     original, refused, kept = path.read_bytes(), 0, 0
     for mutated in mutations(original, 5000, seed=len(name)):
@@ -274,32 +285,33 @@ def test_a_later_version_is_named(folder):
 # ---- a pair is replaced at once
 
 
+class CutShortError(Exception):
+    """Stands for the end of the process."""
+
+
 @pytest.mark.parametrize("moment", ["weights", "card", "place"])
 def test_a_save_cut_short_leaves_one_pair_or_the_other(moment, folder, monkeypatch):
     """Cut before the weights, before the card, and before the weights come to their place: twice each."""
 
-    class Cut(Exception):
-        pass
+    plain = type(folder).replace
 
-    def cut(*arguments):
-        raise Cut
+    def stop(*arguments):
+        raise CutShortError
+
+    def stop_at_place(path, target):
+        return stop() if path.name == NEXT else plain(path, target)
 
     old, new, newest = built(0), built(1), built(2)
     expected = new if moment == "place" else old
     for model in (new, newest):
         with monkeypatch.context() as patch:
-            if moment == "weights":
-                patch.setattr(artifact, "swap_in", cut)
-            elif moment == "card":
-                patch.setattr(artifact, "write_bytes", cut)
+            if moment == "place":
+                patch.setattr(type(folder), "replace", stop_at_place)
             else:
-                plain = type(folder).replace
                 patch.setattr(
-                    type(folder),
-                    "replace",
-                    lambda p, to: cut() if p.name == NEXT else plain(p, to),
+                    artifact, {"weights": "swap_in", "card": "write_bytes"}[moment], stop
                 )
-            with pytest.raises(Cut):
+            with pytest.raises(CutShortError):
                 save_model(model, CONFIG, folder, 8, averaged=False)
         assert same_model(load_model(folder)[0], expected)
     save_model(newest, CONFIG, folder, 9, averaged=True)

@@ -104,7 +104,7 @@ def test_where_none_is_whole_all_are_named(folder):
     for place in folder.iterdir():
         (place / "state.safetensors").write_bytes(b"")
     with pytest.raises(
-        ModelFileError, match="no checkpoint is whole: .*step-0000000005.*step-0000000004"
+        ModelFileError, match=r"no checkpoint is whole: .*step-0000000005.*step-0000000004"
     ):
         checkpoint.load(folder)
 

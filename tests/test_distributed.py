@@ -1,7 +1,7 @@
 """Workers share a batch and give the numbers of one; one that dies is started again and changes nothing.
 
-Equality to 1e-5 is in fp32: bf16 rounds a half batch otherwise. Forked workers talk through gloo as torchrun's
-do; what torchrun itself adds, starting and restarting, is tested with torchrun.
+Equality to 1e-5 is in fp32: bf16 rounds a half batch otherwise. Forked workers talk through gloo as
+torchrun's do; what torchrun itself adds, starting and restarting, is tested with torchrun.
 """
 
 import os
@@ -49,7 +49,7 @@ def run_workers(processes, count, arguments, prelude=UNJUDGED):
 
 
 def curve(run):
-    """Every logged value but counts over a batch, whose mean over parts is another thing: `(steps, values)`."""
+    """Every logged value `(steps, values)`; not counts over a batch, whose mean over parts differs."""
     lines = RunFolder(run).read_log()
     assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
     return torch.tensor(
@@ -322,7 +322,7 @@ def test_a_restarted_launch_finds_its_own_run_and_no_other(tmp_path, monkeypatch
 def test_the_name_that_torchrun_gives_every_run_is_told_apart_by_the_launcher(
     tmp_path, monkeypatch
 ):
-    """Without --standalone or --rdzv-id all runs are called "none"; an older one must not be gone on with."""
+    """Without --standalone or --rdzv-id all are called "none"; an older one must not be gone on with."""
     monkeypatch.chdir(tmp_path)
     made_run(Path("runs/old"), "none", "2026-01-01")
     made_run(Path("runs/older"), f"none-{os.getppid() + 1}", "2026-01-01")

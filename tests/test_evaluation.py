@@ -52,7 +52,7 @@ def judged(tmp_path, name, data, zero=False, **how):
 
 
 def test_a_vae_of_zero_weights_costs_ln_2_a_pixel_and_errs_by_the_distance_to_grey(tmp_path, data):
-    """p = 1/2 everywhere, and a posterior that is the prior: 64 ln 2 nats whatever the picture, the rate 0."""
+    """p = 1/2 everywhere, and a posterior that is the prior: 64 ln 2 nats for any picture, the rate 0."""
     records, x = judged(tmp_path, "vae", data, zero=True, draws=3), data[2]
     cost = 64 * math.log(2)
     expected = {"held-out -elbo": cost, "held-out distortion": cost, "held-out rate": 0.0}
@@ -72,7 +72,7 @@ def test_a_vae_of_zero_weights_costs_ln_2_a_pixel_and_errs_by_the_distance_to_gr
 
 
 def test_reconstruction_is_judged_on_held_out_samples_alone(tmp_path, data):
-    config, _, test = data
+    test = data[2]
     record = judged(tmp_path, "ae", data)["reconstruction MSE"]
     loaded = Loaded(tmp_path / "ae")
     x = test[:, None].astype(np.float32)

@@ -112,11 +112,11 @@ def _child(node: Any, name: str, where: str) -> Any:
 
 def _members(cls: type[Section], path: str) -> dict[str, type[Section]]:
     """The members by kind of the union at this path; empty where there is no union."""
-    found: set[type[Section]] = {cls}
+    found: list[type[Section]] = [cls]
     for name in path.split("."):
         fields = [s.model_fields[name] for s in found if name in s.model_fields]
         if fields:
-            found = {s for field in fields for s in _sections(field.annotation)}
+            found = [s for field in fields for s in _sections(field.annotation)]
         elif not name.isdecimal():
             return {}
     return {tag: s for s in found for tag in _tags(s)[1:]}
