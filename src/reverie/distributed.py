@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -62,31 +63,43 @@ class World:
         """Whether any worker says yes; all get the same answer."""
         if self.size == 1:
             return flag
-        votes = torch.tensor([float(flag)])
-        if dist.get_backend() == "nccl":
-            votes = votes.cuda()
+        votes = torch.tensor([float(flag)], device=_place())
         dist.all_reduce(votes, op=dist.ReduceOp.MAX)
         return bool(votes.item())
 
     def same(self, decide: Callable[[], T]) -> T:
-        """What the leading worker decides, for all. Its errors reach every worker."""
+        """What the leading worker decides, for all: a string, a number or None. Its errors reach all.
+
+        It travels as JSON; PyTorch's own way to send objects pickles them.
+        """
         if self.size == 1:
             return decide()
-        answer: list[Any] = [None, None]
+        text = b""
         if self.leads:
             try:
-                answer[0] = decide()
+                text = json.dumps({"decided": decide()}).encode()
             except ReverieError as error:
-                answer[1] = error
-        dist.broadcast_object_list(answer)
-        if answer[1] is not None:
-            raise answer[1]
-        return answer[0]
+                text = json.dumps({"error": type(error).__name__, "text": str(error)}).encode()
+        length = torch.tensor([len(text)], device=_place())
+        dist.broadcast(length, src=0)
+        letters = list(text) if self.leads else [0] * int(length)
+        sent = torch.tensor(letters, dtype=torch.uint8, device=_place())
+        dist.broadcast(sent, src=0)
+        answer = json.loads(bytes(sent.tolist()))
+        if "error" in answer:
+            kinds = {kind.__name__: kind for kind in ReverieError.__subclasses__()}
+            raise kinds.get(answer["error"], ReverieError)(answer["text"])
+        return answer["decided"]
 
     def wait(self) -> None:
         """Waits until every worker is here."""
         if self.size > 1:
             dist.barrier()
+
+
+def _place() -> str:
+    """Where tensors must lie to be sent."""
+    return "cuda" if dist.get_backend() == "nccl" else "cpu"
 
 
 def join(device: str) -> World:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from . import plots
@@ -13,7 +15,7 @@ from .data.stream import to_range
 from .loading import Loaded
 from .metrics.tsne import tsne
 from .models.base import Decoder, Encoder, Model, Reconstructor, Sampler
-from .pictures import grid, save_png
+from .pictures import GAP, PAPER, grid, save_png
 from .runs import RunFolder
 from .spec import Pixels, Vector, affine
 from .storage import write_bytes
@@ -23,6 +25,7 @@ from .training import looking
 SHOWN = 64
 PAIRS = 32
 COLUMNS = 16
+MOMENTS = 6
 
 
 class Painter:
@@ -87,9 +90,9 @@ def flat_2d(points: Tensor) -> Tensor:
 
 
 def gallery(run: RunFolder, loaded: Loaded, dataset: Dataset) -> list[Path]:
-    """The pictures of a finished run: interpolations, traversals and a map of the latents."""
-    made = []
+    """The pictures of a finished run: a film of it, ways through the latents, and a map of them."""
     pixels = isinstance(loaded.spec, Pixels)
+    made = film(run) if pixels else []
     if pixels and isinstance(loaded.model, Decoder):
         made.append(interpolations(run, loaded, dataset))
     if pixels and isinstance(loaded.model, Decoder) and isinstance(loaded.model, Encoder):
@@ -97,6 +100,36 @@ def gallery(run: RunFolder, loaded: Loaded, dataset: Dataset) -> list[Path]:
     if isinstance(loaded.model, Encoder):
         made.append(latent_map(run, loaded, dataset))
     return made
+
+
+def frames(run: RunFolder, stem: str) -> list[Path]:
+    """The pictures of training, oldest first."""
+    return sorted(run.samples.glob(f"{stem}-[0-9]*.png"))
+
+
+def moments(paths: list[Path]) -> list[Path]:
+    """A few of the pictures of training, evenly spread."""
+    spread = [paths[round(k * (len(paths) - 1) / (MOMENTS - 1))] for k in range(MOMENTS)]
+    return list(dict.fromkeys(spread))
+
+
+def film(run: RunFolder) -> list[Path]:
+    """The first row of pictures at a few moments of training, one under the other."""
+    paths = frames(run, "samples")
+    if len(paths) < 2:
+        return []
+    shown = []
+    for path in moments(paths):
+        with Image.open(path) as picture:
+            rows = math.ceil(SHOWN / COLUMNS)
+            shown.append(picture.crop((0, 0, picture.width, (picture.height - GAP) // rows)))
+    width, height = shown[0].size
+    sheet = Image.new("RGB", (width, height * len(shown) + GAP), (PAPER,) * 3)
+    for row, picture in enumerate(shown):
+        sheet.paste(picture, (0, row * height))
+    path = run.samples / "film.png"
+    save_png(sheet, path)
+    return [path]
 
 
 def interpolations(run: RunFolder, loaded: Loaded, dataset: Dataset, rows: int = 6) -> Path:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from . import plots
+from .painting import frames, moments
 from .records import number
 from .runs import RunFolder
 from .storage import write_text
-
-FILM = 6
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def content(folder: RunFolder) -> dict[str, Any]:
         "recipe": config.get("recipe", "custom"),
         "verdict": verdict(records, log),
         "figures": figures(folder),
-        "film": film(folder),
+        "film": over_training(folder),
         "curves": curve_figures(log),
         "rows": [row(record) for record in records],
         "config": flat(config),
@@ -151,19 +150,17 @@ def figures(folder: RunFolder) -> list[Figure]:
     return made
 
 
-def film(folder: RunFolder) -> list[Figure]:
-    """A few moments of training, evenly spread over the pictures that were made."""
+def over_training(folder: RunFolder) -> list[Figure]:
+    """The run as a film of one picture, or as a few pictures where rows mean nothing."""
+    if (folder.samples / "film.png").exists():
+        caption = "a row a moment, from the first step to the last, always of the same noise."
+        return [
+            Figure("Samples", caption, embed((folder.samples / "film.png").read_bytes()), True)
+        ]
     paths = frames(folder, "samples") or frames(folder, "reconstructions")
-    if len(paths) < 2:
-        return []
-    chosen = [paths[round(k * (len(paths) - 1) / (FILM - 1))] for k in range(FILM)]
-    steps = {path: int(path.stem.rpartition("-")[2]) for path in chosen}
-    return [Figure(f"step {steps[p]:,}", "", embed(p.read_bytes())) for p in dict.fromkeys(chosen)]
-
-
-def frames(folder: RunFolder, stem: str) -> list[Path]:
-    """The pictures of training, oldest first."""
-    return sorted(folder.samples.glob(f"{stem}-[0-9]*.png"))
+    steps = {path: int(path.stem.rpartition("-")[2]) for path in paths}
+    chosen = moments(paths) if len(paths) > 1 else []
+    return [Figure(f"Step {steps[path]:,}", "", embed(path.read_bytes())) for path in chosen]
 
 
 def curve_figures(log: list[dict[str, Any]]) -> list[Figure]:

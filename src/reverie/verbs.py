@@ -151,7 +151,7 @@ def _train(prepared: Prepared, out: str | None, world: World, listener: Listener
         again = replace(prepared, config=read_config(RunFolder(folder)))
         return _fit(RunFolder(folder), again, world, listener)
     name = prepared.config.recipe, prepared.dataset.name
-    folder = RunFolder(world.same(lambda: new_run(out, *name).path))
+    folder = RunFolder(Path(world.same(lambda: str(new_run(out, *name).path))))
     config = with_steps(prepared, world)
     if world.leads:
         write_text(folder.config, to_json(config))
@@ -160,7 +160,7 @@ def _train(prepared: Prepared, out: str | None, world: World, listener: Listener
     return _fit(folder, replace(prepared, config=config), world, listener)
 
 
-def restarted_run(out: str | None) -> Path | None:
+def restarted_run(out: str | None) -> str | None:
     """The run that torchrun has started these workers again for, after one of them died."""
     if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
         return None
@@ -169,7 +169,7 @@ def restarted_run(out: str | None) -> Path | None:
     for path in candidates:
         folder = RunFolder(path)
         if folder.read(folder.provenance).get("launch") == launch:
-            return path
+            return str(path)
     return None
 
 
