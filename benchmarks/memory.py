@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from .harness import arguments, in_turns, measure, ratio, table, write
@@ -31,32 +31,33 @@ def make(path: Path, count: int) -> None:
     file.flush()
 
 
+class EnoughError(Exception):
+    """Training has ended."""
+
+
 def one(path: str, steps: int) -> None:
-    """Trains in this process and prints its peaks in megabytes.
+    """Trains in this process and prints its peaks in megabytes, judging left out.
 
     The peak of all resident memory is the kernel's; that of anonymous memory, which leaves out pages
     of files that the kernel may drop at any time, is the largest of the values at the reports.
     """
-    import torch
-
     from reverie.data import DataConfig
     from reverie.monitor import Listener, Progress
     from reverie.verbs import train
-
-    torch.set_num_threads(1)
 
     class Watch(Listener):
         anonymous = 0.0
 
         def progressed(self, progress: Progress) -> None:
             self.anonymous = max(self.anonymous, status("RssAnon"))
+            if progress.step == progress.steps:
+                raise EnoughError
 
     watch = Watch()
-    with tempfile.TemporaryDirectory() as folder:
-        data = DataConfig(source=path, resident=False)
+    data = DataConfig(source=path, resident=False)
+    with tempfile.TemporaryDirectory() as folder, suppress(EnoughError):
         train("vae", data=data, steps=steps, out=Path(folder) / "run", listener=watch)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"peak": peak, "anonymous": watch.anonymous}))
+    print(json.dumps({"peak": status("VmHWM"), "anonymous": watch.anonymous}))
 
 
 def status(field: str) -> float:

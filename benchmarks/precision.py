@@ -24,8 +24,8 @@ def one(side: str, seconds: float, *overrides: str) -> None:
 
     from reverie.distributed import World
     from reverie.monitor import Listener
-    from reverie.training import start, train_step
     from reverie.preparing import plan_of, prepare
+    from reverie.training import start, train_step
 
     precision = "auto" if side == SIDES[2] else "fp32"
     settings = [f"train.precision={precision}", "train.batch=64", *overrides]

@@ -56,9 +56,10 @@ def first_step() -> float:
         while not (log.exists() and log.stat().st_size) and process.poll() is None:
             time.sleep(0.005)
         taken = time.perf_counter() - begun
-        _, errors = process.communicate()
-        if process.returncode:
-            raise SystemExit(f"{' '.join(command)} failed:\n{errors.decode()}")
+        if process.poll() not in (None, 0):
+            raise SystemExit(f"{' '.join(command)} failed:\n{process.communicate()[1].decode()}")
+        process.kill()
+        process.communicate()
         return taken
 
 

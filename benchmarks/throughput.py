@@ -41,8 +41,8 @@ def of_script(side: str, model: str, seconds: float) -> float:
 def of_reverie(model: str, seconds: float, overrides: tuple[str, ...] = ()) -> float:
     """Images a second of `reverie.train`, from a report after the warm-up to one past `seconds`.
 
-    The recipe's own budget is kept, so pictures come as often as they do in a real run; the first
-    twentieth, where they come oftener, is the warm-up.
+    The recipe's own budget is kept, so pictures come as often as they do in a real run; the warm-up
+    holds most of those at its beginning, where they come oftener.
     """
     from reverie.monitor import Listener, Progress
     from reverie.verbs import train
@@ -53,7 +53,7 @@ def of_reverie(model: str, seconds: float, overrides: tuple[str, ...] = ()) -> f
 
         def progressed(self, progress: Progress) -> None:
             if self.first is None:
-                warm = progress.seconds > 1.0 and progress.step > min(0.035 * progress.steps, 1000)
+                warm = progress.seconds > 2.0
                 self.first = progress if warm else None
                 return
             since = progress.seconds - self.first.seconds

@@ -70,8 +70,8 @@ def reverie_side(seed: int, overrides: tuple[str, ...]) -> dict[str, object]:
     from reverie.data import DataConfig, open_dataset
     from reverie.models import Batch
     from reverie.monitor import Listener, Progress
-    from reverie.tensors import noise_of
     from reverie.preparing import assemble, read_config
+    from reverie.tensors import noise_of
     from reverie.verbs import train
 
     class Watch(Listener):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import struct
 import tempfile
@@ -89,6 +90,23 @@ def test_both_files_are_formats_that_cannot_run_code(folder):
     assert len(weights) == 8 + length + max(entry["data_offsets"][1] for entry in tensors.values())
     assert set(load_file(folder / WEIGHTS)) == set(built().state_dict())
     json.loads((folder / CARD).read_bytes())
+
+
+def test_no_line_of_the_package_could_unpickle():
+    """Neither by pickle itself nor by what uses it: torch.save and load, NumPy's objects, sent objects."""
+    forbidden = re.compile(
+        r"(import|from) (pickle|joblib|shelve|marshal|dill)\b|(?<!safetensors\.)\btorch\.(save|load)\("
+        r"|_object(_list)?\(|allow_pickle=True|\b(exec|eval)\((?!\))"
+    )
+    package = Path(artifact.__file__).parent
+    lines = [
+        (path, line) for path in package.rglob("*.py") for line in path.read_text().splitlines()
+    ]
+    assert len(lines) > 5000
+    assert [(path.name, line) for path, line in lines if forbidden.search(line)] == []
+    assert forbidden.search("x = torch.load(path)") and forbidden.search(
+        "dist.broadcast_object_list(x)"
+    )
 
 
 def test_others_may_read_the_files(folder):

@@ -42,6 +42,7 @@ class State:
     average: Average | None
     step: int = 0
     parameters: dict[str, list[nn.Parameter]] = field(default_factory=dict)
+    phases: list[Phase] = field(default_factory=list)
 
     @property
     def final(self) -> Model:
@@ -90,7 +91,7 @@ def start(model: Model, config: TrainConfig) -> State:
         names = {id(module): name for name, module in model.named_modules()}
         averaged = [names[id(n)] for name, n in players.items() if name not in model.unaveraged]
         average = Average(holder, model, averaged, config.ema)
-    return State(model, players, optimizers, average, parameters=parameters)
+    return State(model, players, optimizers, average, 0, parameters, model.phases())
 
 
 def train_step(state: State, plan: Plan) -> dict[str, Tensor]:
@@ -98,7 +99,7 @@ def train_step(state: State, plan: Plan) -> dict[str, Tensor]:
 
     Noise and order depend on the seed and the step alone, so a resumed run repeats them.
     """
-    phases = state.model.phases()
+    phases = state.phases
     taking = [phase for phase in phases if state.step % phase.every == 0]
     most = per_step(phases)
     # For modules that draw from the global generator, such as dropout.
@@ -128,7 +129,7 @@ def take_turn(
     config = plan.config
     name = next(n for n, network in state.players.items() if network is phase.network)
     optimizer, parameters = state.optimizers[name], state.parameters[name]
-    seen, total = number * config.batch, plan.steps * per_step(state.model.phases()) * config.batch
+    seen, total = number * config.batch, plan.steps * per_step(state.phases) * config.batch
     parts: dict[str, Tensor] = {}
     optimizer.zero_grad(set_to_none=True)
     for part in range(config.accumulate):
@@ -141,8 +142,10 @@ def take_turn(
         # Only this player's gradients are computed: leaking into another network is impossible.
         share.backward(inputs=parameters)
         for key, value in pieces.items():
-            value = value.detach() / config.accumulate
+            value = value.detach()
             parts[key] = parts[key] + value if key in parts else value
+    if config.accumulate > 1:
+        parts = {key: value / config.accumulate for key, value in parts.items()}
     plan.world.average(p.grad for p in parameters if p.grad is not None)
     if config.clip is not None:
         nn.utils.clip_grad_norm_(parameters, config.clip)

@@ -146,10 +146,11 @@ def resume(
 
 
 def _train(prepared: Prepared, out: str | None, world: World, listener: Listener) -> Run:
-    folder = world.same(lambda: restarted_run(out))
-    if folder is not None:
-        again = replace(prepared, config=read_config(RunFolder(folder)))
-        return _fit(RunFolder(folder), again, world, listener)
+    found = world.same(lambda: restarted_run(out))
+    if found is not None:
+        folder = RunFolder(Path(found))
+        again = replace(prepared, config=read_config(folder))
+        return _fit(folder, again, world, listener)
     name = prepared.config.recipe, prepared.dataset.name
     folder = RunFolder(Path(world.same(lambda: str(new_run(out, *name).path))))
     config = with_steps(prepared, world)

@@ -94,7 +94,7 @@ def test_overrides_and_options_stand_in_the_runs_config(reverie, pictures, here)
 
 @pytest.mark.parametrize(
     ("budget", "steps"),
-    [("2 epochs", 15), ("3 steps", 3), ("58 samples", 8), ("0.1k samples", 13), ("1 epoch", 8)],
+    [("2 epochs", 15), ("3 steps", 3), ("58 samples", 8)],
 )
 @pytest.mark.usefixtures("unjudged")
 def test_a_budget_becomes_steps(budget, steps, reverie, pictures, here):
@@ -190,7 +190,8 @@ def test_resuming_a_finished_run_changes_no_weight_and_judges_it_again(reverie, 
     assert (runs / "vae-pictures/model.safetensors").read_bytes() == weights
     after = records.read(records.metrics)["records"]
     for one, two in zip(after, before, strict=True):  # by another number of threads
-        assert one["value"] == pytest.approx(two["value"], rel=1e-5)
+        assert one["metric"] == two["metric"] and one["reason"] == two["reason"]
+        assert one["value"] == (two["value"] and pytest.approx(two["value"], rel=1e-5))
 
 
 # ---- refusals

@@ -16,6 +16,23 @@ from ..losses.divergences import log_mean_exp
 
 
 @dataclass(frozen=True)
+class Bounded:
+    """A bound over a batch, all scalars in nats.
+
+    Arguments:
+        loss: The surrogate to descend.
+        value: The bound itself.
+        distortion: -E_q[log p(x|z)].
+        rate: KL(q(z|x) || p(z)).
+    """
+
+    loss: Tensor
+    value: Tensor
+    distortion: Tensor
+    rate: Tensor
+
+
+@dataclass(frozen=True)
 class Draws:
     """What a bound is made of.
 
@@ -42,10 +59,11 @@ class ELBO(Section):
         """Whether it is made of single draws' weights."""
         return False
 
-    def __call__(self, draws: Draws, beta: float) -> tuple[Tensor, Tensor]:
-        """The loss with the KL weighted by `beta`, and the bound itself: scalars."""
-        log_likelihood, kl = draws.log_likelihood.mean(), draws.kl.sum(1).mean()
-        return beta * kl - log_likelihood, log_likelihood - kl
+    def __call__(self, draws: Draws, beta: float) -> Bounded:
+        """The loss has the KL weighted by `beta`."""
+        distortion, rate = -draws.log_likelihood.mean(), draws.kl.sum(1).mean()
+        loss = distortion + (rate if beta == 1 else beta * rate)
+        return Bounded(loss, -(distortion + rate).detach(), distortion, rate)
 
 
 class IWAE(Section):
@@ -60,12 +78,13 @@ class IWAE(Section):
         """Whether it is made of single draws' weights."""
         return True
 
-    def __call__(self, draws: Draws, beta: float) -> tuple[Tensor, Tensor]:
-        """The negative bound, and the bound: scalars. `beta` is 1, checked at construction."""
+    def __call__(self, draws: Draws, beta: float) -> Bounded:
+        """The loss is the negative bound; `beta` is 1, checked at construction."""
         if draws.log_ratio is None:
             raise AssertionError("the IWAE bound was given no log ratio")
         value = log_mean_exp(draws.log_likelihood - draws.log_ratio).mean()
-        return -value, value
+        distortion, rate = -draws.log_likelihood.mean(), draws.kl.sum(1).mean()
+        return Bounded(-value, value.detach(), distortion, rate)
 
 
 Bound = Annotated[ELBO | IWAE, Field(discriminator="kind")]

@@ -94,12 +94,13 @@ class VAE(Model):
         config = self.config
         draws, z = self.draws(batch.x, batch.noise, config.bound.draws, config.bound.needs_ratio)
         beta = value_at(config.beta, batch.seen, batch.total)
-        loss, bound = config.bound(draws, beta)
+        bounded = config.bound(draws, beta)
+        loss = bounded.loss
         parts = {
-            "-bound": -bound,
-            "distortion": -draws.log_likelihood.mean(),
-            "rate": draws.kl.sum(1).mean(),
-            "active": (draws.kl.mean(0) > ACTIVE).sum(),
+            "-bound": -bounded.value,
+            "distortion": bounded.distortion,
+            "rate": bounded.rate,
+            "active": (draws.kl.detach().mean(0) > ACTIVE).sum(),
         }
         for term in config.terms:
             value = term(draws.kl, z[0], self.prior.sample(len(batch.x), batch.noise))
