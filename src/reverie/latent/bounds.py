@@ -63,7 +63,7 @@ class ELBO(Section):
         """The loss has the KL weighted by `beta`."""
         distortion, rate = -draws.log_likelihood.mean(), draws.kl.sum(1).mean()
         loss = distortion + (rate if beta == 1 else beta * rate)
-        return Bounded(loss, -(distortion + rate).detach(), distortion, rate)
+        return Bounded(loss, -(distortion + rate), distortion, rate)
 
 
 class IWAE(Section):
@@ -84,7 +84,7 @@ class IWAE(Section):
             raise AssertionError("the IWAE bound was given no log ratio")
         value = log_mean_exp(draws.log_likelihood - draws.log_ratio).mean()
         distortion, rate = -draws.log_likelihood.mean(), draws.kl.sum(1).mean()
-        return Bounded(-value, value.detach(), distortion, rate)
+        return Bounded(-value, value, distortion, rate)
 
 
 Bound = Annotated[ELBO | IWAE, Field(discriminator="kind")]
