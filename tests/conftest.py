@@ -109,7 +109,8 @@ class Processes:
         return self.start(*arguments, **how).wait()
 
     def close(self) -> None:
-        """Ends the parent."""
+        """Ends the parent, and with it every process that a failed test left behind."""
+        self.parent.kill()
         self.parent.stdin.close()
         self.parent.wait()
         self.parent.stdout.close()

@@ -6,6 +6,7 @@ A line of JSON on stdin is an order, a line of JSON on stdout the answer.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -13,6 +14,8 @@ import pkgutil
 import signal
 import sys
 import traceback
+
+PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -55,7 +58,9 @@ def start(order: dict) -> int:
 
 
 def become(order: dict) -> None:
-    """Takes on the folder, files and environment of the order."""
+    """Takes on the folder, files and environment of the order; ends when its parent does."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(order["folder"])
     os.environ.update(order["environment"])

@@ -255,7 +255,7 @@ def bound_of(log_likelihood, log_ratio, bound):
     draws = Draws(
         log_likelihood, log_ratio, torch.zeros(log_likelihood.shape[1], 1, dtype=torch.float64)
     )
-    return bound(draws, 1.0)[1]
+    return bound(draws, 1.0).value
 
 
 def quadrature(k, order):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..config import Section
 from ..schedules import Hyper
-from ..tensors import Noise
+from ..tensors import Noise, at_least_float32
 
 
 class NoPenalty(Section):
@@ -84,7 +84,7 @@ Penalty = Annotated[NoPenalty | R1 | R1R2 | WGANGP, Field(discriminator="kind")]
 def score_and_slope(critic: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """Scores `(B, 1)` and the norm of each score's gradient in its own sample, `(B,)`."""
     with torch.autocast(x.device.type, enabled=False):
-        x = x.detach().float().requires_grad_()
+        x = at_least_float32(x.detach()).requires_grad_()
         scores = critic(x)
         (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
         return scores, torch.linalg.vector_norm(gradient.flatten(1), dim=1)

@@ -20,6 +20,7 @@ from ..config import Section
 from ..latent.likelihoods import Bernoulli, Likelihood
 from ..networks import MLP, Network
 from ..spec import Pixels, Vector
+from ..tensors import at_least_float32
 from .base import Batch, Model, Phase
 from .slots import check_likelihood
 
@@ -88,7 +89,7 @@ class Autoencoder(Model):
 
     def encode(self, x: Tensor) -> Tensor:
         """The code, `(B, Z)`."""
-        return self.encoder(x).float()
+        return at_least_float32(self.encoder(x))
 
     def decode(self, z: Tensor) -> Tensor:
         """E[x|z], `(B, *shape)`."""

@@ -22,7 +22,7 @@ from ..losses.penalties import NoPenalty, Penalty
 from ..networks import MLP, Conv, Network
 from ..schedules import value_at
 from ..spec import Pixels, Vector
-from ..tensors import Noise
+from ..tensors import Noise, at_least_float32
 from .base import Batch, Model, Phase
 
 
@@ -95,11 +95,12 @@ class GAN(Model):
     def critic_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The critic's side of the game and its penalty."""
         with torch.no_grad():
-            fake = self.sample(len(batch.x), batch.noise).float()
+            fake = at_least_float32(self.sample(len(batch.x), batch.noise))
         penalty = self.config.penalty
-        real, fake, slope = penalty.judge(self.critic, batch.x, fake, batch.noise)
-        game = self.config.game.critic(real.float(), fake.float())
-        parts = {"game": game, "gap": real.float().mean() - fake.float().mean()}
+        scores = penalty.judge(self.critic, batch.x, fake, batch.noise)
+        real, fake, slope = at_least_float32(scores[0]), at_least_float32(scores[1]), scores[2]
+        game = self.config.game.critic(real, fake)
+        parts = {"game": game, "gap": real.mean() - fake.mean()}
         if slope is None or isinstance(penalty, NoPenalty):
             return game, parts
         parts["penalty"] = slope
@@ -107,9 +108,9 @@ class GAN(Model):
 
     def generator_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The generator's side of the game."""
-        fake = self.critic(self.sample(len(batch.x), batch.noise)).float()
+        fake = at_least_float32(self.critic(self.sample(len(batch.x), batch.noise)))
         with torch.no_grad():
-            real = self.critic(batch.x).float() if self.config.game.pairs else fake
+            real = at_least_float32(self.critic(batch.x)) if self.config.game.pairs else fake
         game = self.config.game.generator(real, fake)
         return game, {"game": game}
 
