@@ -258,6 +258,7 @@ def test_a_killed_worker_is_restarted_and_the_run_ends_as_if_it_were_not(
     assert_bit_equal(run, undisturbed(200))
 
 
+@pytest.mark.slow
 def test_a_stopped_launch_saves_and_prints_the_command_to_go_on(pictures, tmp_path):
     run = tmp_path / "run"
     launcher = launched(*train("gan", pictures, run), *many(100_000))

@@ -74,8 +74,9 @@ def r3gan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
     """The modern default: a relativistic game, R1 and R2, convolutions without norms, EMA.
 
     Run:     reverie train r3gan --data mnist
-    Takes:   not measured yet.
-    Expect:  not measured yet.
+    Takes:   34.4 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
+    Expect:  FD[lenet-mnist-v1@ea277212] 79.54; coverage[lenet-mnist-v1@ea277212] 0.2804 (1 seed,
+             AMD EPYC, 2 cores, 1 thread, bfloat16, commit b4ab2bf252).
     Differs: Huang et al. (2024) have residual networks of 20 M parameters each and see 250 M images;
              these are two strided convolutions each, which a CPU computes in reasonable time.
     """
