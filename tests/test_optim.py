@@ -2,6 +2,8 @@
 
 import copy
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -141,3 +143,33 @@ def test_a_model_is_averaged_whole_by_the_name_of_nothing():
     average = Average(Pair(0.0), Pair(1.0), [""], 1.0)
     average.update(10**6, 1000)
     assert average.average.critic.weight.item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_our_adam_moves_weights_as_pytorchs_own_does_to_the_bit(decay: float) -> None:
+    """torch.optim.Adam and AdamW, fused, on the same gradients; the second weight gets none at first."""
+    ours, theirs = (
+        [torch.nn.Parameter(torch.linspace(-1, 1, 12).reshape(3, 4) * k) for k in (1, 2)]
+        for _ in range(2)
+    )
+    kind = torch.optim.AdamW if decay else torch.optim.Adam
+    mine = Adam(lr=1.0, betas=(0.5, 0.9), weight_decay=decay).build(ours)
+    other = kind(theirs, lr=1.0, betas=(0.5, 0.9), weight_decay=decay, fused=True)
+    for step in range(6):
+        for weights, optimizer in ((ours, mine), (theirs, other)):
+            optimizer.zero_grad()
+            shown = weights[:1] if step == 0 else weights
+            sum((w * w.detach().cos()).sum() * (step + 1) for w in shown).backward()
+            for group in optimizer.param_groups:
+                group["lr"] = 0.1 / (step + 1)
+            optimizer.step()
+    assert all(torch.equal(one, two) for one, two in zip(ours, theirs, strict=True))
+
+
+def test_our_adam_does_not_import_the_compiler() -> None:
+    code = (
+        "import sys, torch; from reverie.optim import Adam; w = torch.nn.Parameter(torch.ones(2)); "
+        "o = Adam().build([w]); w.sum().backward(); o.step(); o.load_state_dict(o.state_dict()); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
