@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 from functools import cache
@@ -66,6 +67,21 @@ def cpu_flags() -> frozenset[str]:
         return frozenset()
     flags = next((line for line in lines if line.startswith("flags")), "")
     return frozenset(flags.partition(":")[2].split())
+
+
+def keep_freed_memory() -> None:
+    """Has the C library keep what is freed for what comes next, where it is glibc.
+
+    A step of a convolution frees and asks for the same tens of megabytes again and again; given back to
+    the kernel each time, they cost a page fault for every 4 KiB: a quarter of the step or more.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD of malloc.h, in bytes.
+    for parameter, value in ((-3, 1 << 30), (-1, 2**31 - 1), (-2, 64 << 20)):
+        mallopt(parameter, value)
 
 
 def machine() -> str:

@@ -18,7 +18,7 @@ from .data.dataset import Dataset
 from .data.stream import Stream
 from .distributed import World, launch_id
 from .errors import ConfigError, ModelFileError
-from .hardware import machine, pick_device, pick_precision
+from .hardware import keep_freed_memory, machine, pick_device, pick_precision
 from .models.base import Model
 from .monitor import Listener
 from .runs import RunFolder, now, software
@@ -84,6 +84,7 @@ def assemble(config: Config, listener: Listener, dataset: Dataset | None = None)
 
 def build(config: Config, dataset: Dataset, device: torch.device) -> Model:
     """The model with the first weights of its seed, laid out for speed on its device."""
+    keep_freed_memory()
     torch.manual_seed(mix(config.train.seed, 0))
     model = config.model.build(dataset.spec).to(device)
     if is_convolutional(model):

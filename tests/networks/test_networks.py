@@ -11,7 +11,14 @@ from torch import nn
 from reverie import recipes
 from reverie.errors import ConfigError
 from reverie.networks import MLP, Conv
-from reverie.networks.parts import activation, halvings, initialise_normal
+from reverie.networks.parts import (
+    Flatten,
+    NearestUp,
+    Unflatten,
+    activation,
+    halvings,
+    initialise_normal,
+)
 from reverie.spec import Pixels
 
 NETWORKS = {
@@ -20,6 +27,8 @@ NETWORKS = {
     "conv": Conv(widths=(4, 6)),
     "conv-dense-batch": Conv(widths=(4, 6, 8), dense=5, norm="batch", init="normal"),
     "conv-one": Conv(widths=(4,)),
+    "conv-nearest": Conv(widths=(4, 6), up="nearest"),
+    "conv-stem": Conv(widths=(4, 6), stem=3, up="nearest", norm="batch"),
 }
 SHAPES = [
     (1, 28, 28),
@@ -56,7 +65,7 @@ def test_any_picture_is_encoded_and_decoded_to_its_own_shape(name, shape):
     st.integers(1, 4),
     st.integers(1, 40),
     st.integers(1, 40),
-    st.sampled_from(["conv", "conv-one"]),
+    st.sampled_from(["conv", "conv-one", "conv-nearest", "conv-stem"]),
 )
 def test_pictures_of_any_size_keep_it(channels, height, width, name):
     shape = (channels, height, width)
@@ -66,7 +75,7 @@ def test_pictures_of_any_size_keep_it(channels, height, width, name):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", ["conv", "conv-one"])
+@pytest.mark.parametrize("name", ["conv", "conv-one", "conv-nearest"])
 def test_every_input_reaches_the_code_and_every_output_hears_it(name, shape):
     """No row at an odd edge is dropped: each pixel has a slope, and each output pixel is moved."""
     torch.manual_seed(0)
@@ -164,6 +173,34 @@ def test_the_convolution_has_the_parameters_of_its_kernels():
     network = Conv(widths=(32, 64), dense=256)
     expected = (32 * 16 + 32) + (64 * 32 * 16 + 64) + affine(64 * 49, 256) + affine(256, 5)
     assert count(network.encoder((1, 28, 28), 5)) == expected
+
+
+def test_the_stem_keeps_the_picture_and_the_stages_halve_it_by_3_x_3():
+    """1 -> 16 at 28 x 28, -> 32 at 14, -> 64 at 7, each by 3 x 3 kernels, then 3136 -> 5 and back."""
+    network = Conv(widths=(32, 64), stem=16, up="nearest")
+    kernels = 9 * (16 + 16 * 32 + 32 * 64)
+    expected = kernels + 16 + 32 + 64 + affine(64 * 49, 5)
+    assert count(network.encoder((1, 28, 28), 5)) == expected
+    mirrored = kernels + 32 + 16 + 1 + affine(5, 64 * 49)
+    assert count(network.decoder(5, (1, 28, 28))) == mirrored
+
+
+def test_flattening_is_undone_and_costs_no_copy_where_channels_lie_together():
+    x = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    flat = Flatten()(x)
+    assert flat.shape == (2, 60) and flat.data_ptr() == x.data_ptr()
+    back = Unflatten(3, (4, 5))(flat)
+    assert torch.equal(back, x) and back.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(Flatten()(x.contiguous()), flat)
+
+
+def test_repeated_pixels_under_a_kernel_that_copies_are_the_picture_twice_as_large():
+    up = NearestUp(1, 1, (2, 2), (3, 4))
+    with torch.no_grad():
+        up.conv.weight.zero_()[0, 0, 1, 1] = 1
+        up.conv.bias.zero_()
+    made = up(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
+    assert made[0, 0].tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4]]
 
 
 # ---- initialisation

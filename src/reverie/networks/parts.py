@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate, pad
 from typing_extensions import override
 
 from ..errors import ConfigError
@@ -95,6 +95,53 @@ class Up(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         return x if x.shape[2:] == self.size else x[..., : self.size[0], : self.size[1]]
+
+
+class SmallDown(nn.Conv2d):
+    """`Down` with kernels of 3, whose halves round up of themselves."""
+
+    def __init__(
+        self, inputs: int, outputs: int, before: Size, after: Size, bias: bool = True
+    ) -> None:
+        super().__init__(inputs, outputs, 3, strides(before, after), padding=1, bias=bias)
+
+
+class NearestUp(nn.Module):
+    """Repeats pixels, then convolves: `(B, C, *after)` to `(B, C', *before)`.
+
+    No checkerboards, which transposed convolutions leave. Odena, Dumoulin & Olah (2016).
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, after: Size, before: Size, bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.size = before
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x if x.shape[2:] == self.size else interpolate(x, self.size))
+
+
+class Flatten(nn.Module):
+    """`(B, C, H, W)` to `(B, H W C)`: a view where channels lie together, as they do for speed."""
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class Unflatten(nn.Module):
+    """`(B, H W C)` to `(B, C, H, W)`, the inverse of `Flatten`."""
+
+    def __init__(self, channels: int, size: Size) -> None:
+        super().__init__()
+        self.channels, self.size = channels, size
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(-1, *self.size, self.channels).permute(0, 3, 1, 2)
 
 
 class SampleShape(nn.Module):

@@ -32,6 +32,6 @@ def conv_ae(spec: Pixels | Vector) -> tuple[AutoencoderConfig, TrainConfig]:
     Expect:  not measured yet.
     Differs: no paper; the network of `conv-vae` without its noise.
     """
-    network = convolutions(spec, Conv(widths=(32, 64), dense=256))
+    network = convolutions(spec, Conv(widths=(32, 64), stem=16, up="nearest"))
     model = AutoencoderConfig(latent=64, network=network, likelihood=likelihood(spec))
     return model, TrainConfig(budget="5 epochs", batch=64, optimizer=Adam(lr=1e-3))

@@ -56,7 +56,7 @@ def conv_vae(spec: Pixels | Vector) -> tuple[VAEConfig, TrainConfig]:
     Expect:  not measured yet.
     Differs: no paper; the shape of the DCGAN critic without norms, as PyTorch's examples have it.
     """
-    network = convolutions(spec, Conv(widths=(32, 64), dense=256))
+    network = convolutions(spec, Conv(widths=(32, 64), stem=16, up="nearest"))
     model = VAEConfig(latent=20, network=network, likelihood=likelihood(spec))
     return model, TrainConfig(budget="10 epochs", batch=64, optimizer=Adam(lr=1e-3))
 
