@@ -83,7 +83,9 @@ class Conv(Section):
         for stage in reversed(range(len(self.widths))):
             last = stage == 0 and not self.stem
             bias = last or self.norm != "batch"
-            layers += [up(self.widths[stage], targets[stage], sizes[stage + 1], sizes[stage], bias)]
+            layers += [
+                up(self.widths[stage], targets[stage], sizes[stage + 1], sizes[stage], bias)
+            ]
             layers += [] if last else self._hidden(targets[stage])
         if self.stem:
             layers += [nn.Conv2d(self.stem, outputs * channels, 3, padding=1)]

@@ -121,7 +121,12 @@ class NearestUp(nn.Module):
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x if x.shape[2:] == self.size else interpolate(x, self.size))
+        if x.shape[2:] == self.size:
+            return self.conv(x)
+        # Autocast would have it in float32: repeating a pixel rounds nothing.
+        with torch.autocast(x.device.type, enabled=False):
+            x = interpolate(x, self.size)
+        return self.conv(x)
 
 
 class Flatten(nn.Module):
