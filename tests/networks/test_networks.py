@@ -28,7 +28,8 @@ NETWORKS = {
     "conv-dense-batch": Conv(widths=(4, 6, 8), dense=5, norm="batch", init="normal"),
     "conv-one": Conv(widths=(4,)),
     "conv-nearest": Conv(widths=(4, 6), up="nearest"),
-    "conv-stem": Conv(widths=(4, 6), stem=3, up="nearest", norm="batch"),
+    "conv-stem": Conv(widths=(4, 6), stem=3, up="nearest"),
+    "conv-stem-batch": Conv(widths=(4, 6), stem=3, up="nearest", norm="batch"),
 }
 SHAPES = [
     (1, 28, 28),
