@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("throughput", "precision", "time_to_quality", "memory", "startup")
+NAMES = ("throughput", "precision", "time_to_quality", "memory", "prdc", "iwae", "startup")
 
 
 def main() -> None:

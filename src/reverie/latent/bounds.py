@@ -5,14 +5,20 @@ K is the number of draws for each sample, B the batch, Z the latent dimensions; 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from ..config import Section
 from ..losses.divergences import log_mean_exp
+from ..tensors import at_least_float32
+from .likelihoods import BernoulliLikelihood, LikelihoodModule
 
 
 @dataclass(frozen=True)
@@ -88,3 +94,108 @@ class IWAE(Section):
 
 
 Bound = Annotated[ELBO | IWAE, Field(discriminator="kind")]
+
+
+# ---- at evaluation: thousands of draws, in pieces
+
+FEW = 10
+"""An effective sample size below this means that a handful of draws decided the bound."""
+
+
+@dataclass(frozen=True)
+class ImportanceBound:
+    """What K weights w_k = p(x, z_k) / q(z_k|x) say of each of B samples; float64.
+
+    Arguments:
+        draws: K.
+        value: log mean_k w_k, the bound in nats, `(B,)`. Burda et al. (2016), eq. 8.
+        ess: The effective sample size (sum w)^2 / sum w^2, of 1 to K, `(B,)`. Kong (1992).
+    """
+
+    draws: int
+    value: Tensor
+    ess: Tensor
+
+    @property
+    def error(self) -> Tensor:
+        """The standard error of `value` from its draws, `(B,)`: std(w) / (mean(w) sqrt(K)).
+
+        The delta method; NaN for one draw, and too small where `ess` is a few draws.
+        """
+        return self._squared_error.sqrt()
+
+    @property
+    def bias(self) -> Tensor:
+        """How far E[value] lies below log p(x), `(B,)`, to order 1/K. Nowozin (2018), proposition 1."""
+        return 0.5 * self._squared_error
+
+    @property
+    def _squared_error(self) -> Tensor:
+        # sum w^2 / mean(w)^2 is K^2 / ess; rounding must not turn equal weights into less than none.
+        spread = (self.draws / self.ess - 1).clamp_min(0)
+        return spread / (self.draws - 1) if self.draws > 1 else torch.full_like(spread, math.nan)
+
+    def summary(self) -> ImportanceSummary:
+        """The averages over samples."""
+        count = len(self.value)
+        return ImportanceSummary(
+            draws=self.draws,
+            count=count,
+            value=float(self.value.mean()),
+            error_of_samples=float(self.value.std()) / math.sqrt(count) if count > 1 else math.nan,
+            error_of_draws=float(self.error.square().sum().sqrt()) / count,
+            bias=float(self.bias.mean()),
+            ess=float(self.ess.mean()),
+            few=float((self.ess < FEW).double().mean()),
+        )
+
+
+@dataclass(frozen=True)
+class ImportanceSummary:
+    """An importance-weighted bound averaged over samples, in nats.
+
+    Arguments:
+        draws: K.
+        count: Samples.
+        value: The mean bound.
+        error_of_samples: Its standard error over samples.
+        error_of_draws: Its standard error with these very samples, other draws.
+        bias: How far it lies below the log-likelihood in expectation, to order 1/K.
+        ess: The mean effective sample size.
+        few: The share of samples whose effective sample size is below `FEW`.
+    """
+
+    draws: int
+    count: int
+    value: float
+    error_of_samples: float
+    error_of_draws: float
+    bias: float
+    ess: float
+    few: float
+
+
+def importance_bound(pieces: Iterable[Tensor]) -> ImportanceBound:
+    """The bound from log weights that come in pieces `(k, B)`, none of which is kept."""
+    draws, first, second = 0, torch.tensor(-math.inf), torch.tensor(-math.inf)
+    for log_weights in pieces:
+        # Thousands of weights over tens of nats: float32 would lose the small ones' sum.
+        log_weights = log_weights.double()
+        draws += len(log_weights)
+        first = torch.logaddexp(first.to(log_weights), log_weights.logsumexp(0))
+        second = torch.logaddexp(second.to(log_weights), (2 * log_weights).logsumexp(0))
+    return ImportanceBound(draws, first - math.log(draws), (2 * first - second).exp())
+
+
+def log_prob_of_draws(likelihood: LikelihoodModule, decoded: Tensor, x: Tensor) -> Tensor:
+    """log p(x|z) in nats of K draws for each sample: `(B, K, P, *shape)` and `(B, *shape)` to `(B, K)`."""
+    if isinstance(likelihood, BernoulliLikelihood):
+        # x log s(l) + (1 - x) log s(-l) = x l - softplus(l): a product of matrices and one pass, where
+        # the cross-entropy makes several.
+        logits = at_least_float32(decoded).flatten(2)
+        agreement = logits @ x.to(logits).flatten(1)[..., None]
+        return agreement[..., 0] - softplus(logits).sum(2)
+    repeated = x[:, None].expand(*decoded.shape[:2], *x.shape[1:])
+    return likelihood.log_prob(decoded.flatten(0, 1), repeated.flatten(0, 1)).view(
+        decoded.shape[:2]
+    )

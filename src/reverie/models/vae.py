@@ -11,29 +11,42 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
+import torch
 from pydantic import PositiveInt
 from torch import Tensor
 from typing_extensions import override
 
 from ..config import Section
-from ..latent.bounds import ELBO, Bound, Draws
+from ..errors import ConfigError
+from ..latent.bounds import (
+    ELBO,
+    Bound,
+    Draws,
+    ImportanceBound,
+    importance_bound,
+    log_prob_of_draws,
+)
 from ..latent.likelihoods import Bernoulli, Likelihood
-from ..latent.posteriors import DiagonalGaussian, Posterior
+from ..latent.posteriors import DiagonalGaussian, NormalPosterior, Posterior
 from ..latent.priors import Prior, StandardNormal
 from ..latent.terms import Term
-from ..losses.divergences import log_mean_exp
 from ..networks import MLP, Network
 from ..schedules import Hyper, value_at
 from ..spec import Pixels, Vector
-from ..tensors import Noise
+from ..tensors import Noise, at_least_float32
 from .base import Batch, Model, Phase
 from .slots import check_bound, check_likelihood
 
 ACTIVE = 0.01
 """Nats of KL from which a latent dimension counts as in use."""
+ENTRIES = {"cpu": 2**18}
+"""Decoded numbers at a time in `importance`: a core's cache on a CPU, elsewhere `MANY`."""
+MANY = 2**26
+CODES = 2**20
+"""Latent numbers at a time in `importance`."""
 
 
 class VAEConfig(Section):
@@ -117,7 +130,7 @@ class VAE(Model):
 
     def draws(self, x: Tensor, noise: Noise, count: int, ratio: bool) -> tuple[Draws, Tensor]:
         """What a bound is made of, and the codes `(K, B, Z)` it was made with."""
-        posterior = self.config.posterior(self.encoder(x))
+        posterior = self.posterior(x)
         z = posterior.sample(count, noise)
         decoded = self.decoder(z.flatten(0, 1))
         repeated = x.expand(count, *x.shape).flatten(0, 1) if count > 1 else x
@@ -126,14 +139,62 @@ class VAE(Model):
         return Draws(log_likelihood, log_ratio, self.prior.kl(posterior, z)), z
 
     def log_likelihood(self, x: Tensor, noise: Noise, draws: int) -> Tensor:
-        """The IWAE bound of `draws` draws in nats, `(B,)`. Burda et al. (2016), eq. 8."""
-        made, _ = self.draws(x, noise, draws, ratio=True)
-        assert made.log_ratio is not None
-        return log_mean_exp(made.log_likelihood - made.log_ratio)
+        """The IWAE bound of so many draws in nats, `(B,)`, without a gradient.
+
+        Burda et al. (2016), eq. 8.
+        """
+        return self.importance(x, noise, draws).value.to(at_least_float32(x).dtype)
+
+    def importance(self, x: Tensor, noise: Noise, draws: int) -> ImportanceBound:
+        """The same in float64, with what the weights say of its error.
+
+        Each sample is encoded once. Memory does not grow with `draws`, and with B only as encoding does.
+        The networks compute in the precision of their parameters, float32 unless that was changed; the
+        importance weights are summed in float64. Threads are the caller's choice.
+
+        Raises:
+            ConfigError: `draws` is less than 1.
+        """
+        if draws < 1:
+            raise ConfigError(f"draws is {draws}; write at least 1")
+        with torch.inference_mode():
+            found = importance_bound(self._log_weights(x, noise, draws))
+        # Clones, made out here, may be used like any other tensor.
+        return ImportanceBound(draws, found.value.clone(), found.ess.clone())
+
+    def _log_weights(self, x: Tensor, noise: Noise, draws: int) -> Iterator[Tensor]:
+        """log p(x, z) - log q(z|x) of all samples, some draws at a time: `(k, B)` each."""
+        posterior = self.posterior(x)
+        entries = self.likelihood.outputs * x[0].numel()
+        rows = max(1, ENTRIES.get(x.device.type, MANY) // entries)
+        most = max(1, min(draws, rows, CODES // (len(x) * self.latent)))
+        for start in range(0, draws, most):
+            count = min(most, draws - start)
+            z = posterior.sample(count, noise)
+            log_ratio = posterior.log_prob(z) - self.prior.log_prob(z)
+            # One sample's draws lie together, as the product with its pixels wants them.
+            pairs = zip(
+                z.transpose(0, 1).split(max(1, rows // count)),
+                x.split(max(1, rows // count)),
+                strict=True,
+            )
+            parts = [
+                log_prob_of_draws(
+                    self.likelihood,
+                    self.decoder(codes.flatten(0, 1)).unflatten(0, (len(part), count)),
+                    part,
+                )
+                for codes, part in pairs
+            ]
+            yield torch.cat(parts).T - log_ratio
+
+    def posterior(self, x: Tensor) -> NormalPosterior:
+        """q(z|x) of samples `(B, *shape)`."""
+        return self.config.posterior(self.encoder(x))
 
     def encode(self, x: Tensor) -> Tensor:
         """The posterior's mean, `(B, Z)`."""
-        return self.config.posterior(self.encoder(x)).mean
+        return self.posterior(x).mean
 
     def decode(self, z: Tensor) -> Tensor:
         """E[x|z], `(B, *shape)`."""

@@ -1,0 +1,163 @@
+"""Seconds an image of the IWAE bound with 5000 draws: image by image with autograd, and as reverie does.
+
+The recipe `vae` on MNIST's test images, with the weights it starts from. One side is what libraries do: for
+each image, batches of 100 draws, each of which encodes the image 100 times, decodes and takes the binary
+cross-entropy, gradients on. The other is `Loaded.log_likelihood`. The products alone are the floor: the
+decoder's matrices times as many draws, in the same precision, without a likelihood.
+
+10,000 images are 24 TFLOP of decoding, so both sides take the same few images and the ratio is per image.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .harness import arguments, in_turns, measure, ratio, table, write
+from .memory import status
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reverie.models.vae import VAE
+
+SIDES = ("image by image", "reverie", "products alone")
+THREADS = (1, 2)
+BATCH, FEWER = 100, 10
+
+
+def image_by_image(model: VAE, x: Tensor, draws: int) -> list[float]:
+    """The bound of each image `(B, *shape)`, as libraries estimate it."""
+    import torch
+    from torch.nn.functional import binary_cross_entropy
+
+    bounds = []
+    for image in x:
+        weights = []
+        for _ in range(draws // BATCH):
+            repeated = torch.cat(BATCH * [image[None]])
+            mean, log_var = model.encoder(repeated).chunk(2, dim=1)
+            std = (0.5 * log_var).exp()
+            z = mean + std * torch.randn_like(std)
+            log_q = -0.5 * (log_var + (z - mean).square() / log_var.exp()).sum(1)
+            log_prior = -0.5 * z.square().sum(1)
+            p = model.decoder(z).sigmoid().flatten(1)
+            cost = binary_cross_entropy(p, repeated.flatten(1), reduction="none").sum(1)
+            weights.append(log_prior - cost - log_q)
+        bounds.append((torch.cat(weights).logsumexp(0) - math.log(draws)).item())
+    return bounds
+
+
+def products_alone(model: VAE, x: Tensor, draws: int) -> list[float]:
+    """The decoder of as many draws, 250 at a time; no bound comes of it."""
+    import torch
+
+    z = torch.randn(250, model.latent)
+    with torch.inference_mode():
+        for _ in range(len(x) * draws // 250):
+            model.decoder(z)
+    return []
+
+
+def one(side: str, folder: str, images: int, draws: int) -> None:
+    """Estimates in this process; prints seconds an image, the mean bound, and what memory it took.
+
+    That is the kernel's peak of all resident memory, in megabytes, less what was resident before.
+    """
+    import torch
+
+    from reverie.data import DataConfig, open_dataset
+    from reverie.loading import Loaded
+    from reverie.models.vae import VAE
+
+    torch.manual_seed(0)
+    loaded = Loaded(Path(folder), "cpu")
+    x = open_dataset(DataConfig()).test.x[:images].float() / 255
+    model = loaded.model
+    assert isinstance(model, VAE)
+    model.requires_grad_(side == SIDES[0])
+
+    def run(x: Tensor) -> list[float]:
+        if side == SIDES[1]:
+            return loaded.log_likelihood(x, draws=draws).tolist()
+        return (image_by_image if side == SIDES[0] else products_alone)(model, x, draws)
+
+    forget_peak()
+    before = status("VmRSS")
+    run(x[:1])
+    begun = time.perf_counter()
+    bounds = run(x)
+    seconds = (time.perf_counter() - begun) / images
+    bound = sum(bounds) / images if bounds else None
+    print(json.dumps({"seconds": seconds, "bound": bound, "peak": status("VmHWM") - before}))
+
+
+def forget_peak() -> None:
+    """Sets the kernel's peak back to now: importing torch and opening the data had one of their own."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def make(folder: Path) -> None:
+    """Saves the recipe's model as it starts."""
+    import torch
+
+    from reverie.artifact import save_model
+    from reverie.recipes.variational import vae
+    from reverie.spec import Pixels
+
+    torch.manual_seed(0)
+    spec = Pixels(shape=(1, 28, 28))
+    config, _ = vae(spec)
+    save_model(config.build(spec), config, folder, 0, averaged=False)
+
+
+def main() -> None:
+    """Measures all sides by turns, prints the ratios and keeps them."""
+    quick = arguments(__doc__).quick
+    rounds, images, draws = (1, 2, 1000) if quick else (5, 20, 5000)
+    keys = [(side, threads, draws) for threads in THREADS for side in SIDES]
+    fewer = (SIDES[1], THREADS[0], draws // FEWER)
+    with tempfile.TemporaryDirectory() as folder:
+        make(Path(folder))
+        found = in_turns(
+            [*keys, fewer],
+            rounds,
+            lambda key: measure("iwae", key[1], "one", key[0], folder, images, key[2]),
+        )
+    seconds = {key: [each["seconds"] for each in found[key]] for key in found}
+    rows = []
+    for side, threads, _ in keys:
+        theirs, ours = seconds[SIDES[0], threads, draws], seconds[side, threads, draws]
+        each = found[side, threads, draws]
+        milliseconds, peak = 1000 * sorted(ours)[rounds // 2], max(e["peak"] for e in each)
+        bound = each[0]["bound"] or "-"
+        rows.append([side, threads, milliseconds, ratio(theirs, ours), bound, peak])
+    table([f"k={draws}", "threads", "ms an image", "times", "mean bound", "working MB"], rows)
+    of_draws = ratio(
+        [e["peak"] for e in found[SIDES[1], THREADS[0], draws]], [e["peak"] for e in found[fewer]]
+    )
+    print(f"reverie's peak, {draws} draws over {draws // FEWER}: {of_draws:.3f}")
+    records = [
+        {"side": side, "threads": threads, "times": row[3], "rounds": found[side, threads, draws]}
+        for (side, threads, _), row in zip(keys, rows, strict=True)
+    ]
+    growth = {"draws": [draws // FEWER, draws], "peak": of_draws}
+    write(
+        "iwae",
+        quick,
+        {"draws": draws, "images": images, "sides": records, "memory_growth": growth},
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["one"]:
+        one(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    else:
+        main()

@@ -1,0 +1,274 @@
+"""Intervals and tests: what a difference, a rate or a mean is worth given how few values it is from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with the ends of its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference(Interval):
+    """A mean paired difference, its confidence interval, and the two-sided p-value of a difference of 0."""
+
+    p: float
+
+
+# ---- Distributions
+
+
+def normal_cdf(z: float) -> float:
+    """P(Z <= z) of N(0, 1), to full relative precision in the lower tail."""
+    return 0.5 * math.erfc(-z / math.sqrt(2))
+
+
+def student_t_cdf(t: float, df: float) -> float:
+    """P(T <= t) of Student's t with `df` degrees of freedom."""
+    tail = student_t_tails(t, df) / 2
+    return tail if t < 0 else 1 - tail
+
+
+def student_t_tails(t: float, df: float) -> float:
+    """P(|T| >= |t|) = I_x(df/2, 1/2) with x = df / (df + t^2). Abramowitz & Stegun (1964), 26.7.1."""
+    if df <= 0:
+        raise ConfigError(f"Student's t needs degrees of freedom above 0; found {df}")
+    # Formed this way, x and 1 - x both keep their digits, and a huge t does not overflow.
+    ratio = t / df * t
+    if ratio == 0 or ratio == math.inf:
+        return float(ratio == 0)
+    x, y = 1 / (1 + ratio), ratio / (1 + ratio)
+    a, b = df / 2, 0.5
+    front = math.exp(b * math.log(y) - a * math.log1p(ratio) - _log_beta_half(a))
+    if x < (a + 1) / (a + b + 2):
+        return front / (a * _beta_fraction(x, a, b))
+    return 1 - front / (b * _beta_fraction(y, b, a))
+
+
+def student_t_quantile(p: float, df: float) -> float:
+    """The t with P(T <= t) = p, by bisection."""
+    if not 0 < p < 1:
+        raise ConfigError(f"a quantile needs a probability between 0 and 1; found {p}")
+    tails, low, high = 2 * min(p, 1 - p), 0.0, 1.0
+    while student_t_tails(high, df) > tails:
+        low, high = high, 2 * high
+    while (middle := (low + high) / 2) not in (low, high):
+        low, high = (middle, high) if student_t_tails(middle, df) > tails else (low, middle)
+    return math.copysign(high, p - 0.5) if p != 0.5 else 0.0
+
+
+def binomial_upper_tail(successes: int, n: int, p: float = 0.5) -> float:
+    """P(X >= successes) of n draws that each succeed with probability p: an exact one-sided p-value."""
+    _check_share(successes, n)
+    if not 0 < p < 1:
+        raise ConfigError(f"a binomial test needs a probability between 0 and 1; found {p}")
+    k = torch.arange(successes, n + 1, dtype=torch.float64)
+    ways = math.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)
+    return min(1.0, float((ways + k * math.log(p) + (n - k) * math.log1p(-p)).exp().sum()))
+
+
+def _log_beta_half(a: float) -> float:
+    """ln B(a, 1/2). Where a is large, lgamma(a + 1/2) - lgamma(a) would cancel: DLMF 5.11.13, expanded."""
+    if a < 100:
+        gap = math.lgamma(a + 0.5) - math.lgamma(a)
+    else:
+        gap = math.log(a) / 2 - 1 / (8 * a) + 1 / (192 * a**3)
+    return math.log(math.pi) / 2 - gap
+
+
+def _beta_fraction(x: float, a: float, b: float) -> float:
+    """The continued fraction 1 + d1/(1 + d2/(1 + ...)) of DLMF 8.17.22, by Lentz' method."""
+    value, c, d = 1.0, 1.0, 0.0
+    for term in _beta_terms(x, a, b):
+        d = 1 / (1 + term * d)
+        c = 1 + term / c
+        value *= c * d
+        if abs(c * d - 1) < 4e-16:
+            break
+    return value
+
+
+def _beta_terms(x: float, a: float, b: float) -> Iterator[float]:
+    """The terms d1, d2, ... of DLMF 8.17.23; they are needed up to O(sqrt(max(a, b)))."""
+    for m in range(1_000_000):
+        yield -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        n = m + 1
+        yield n * (b - n) * x / ((a + 2 * n - 1) * (a + 2 * n))
+
+
+# ---- Intervals
+
+
+def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
+    """The score interval of a share of n independent draws. Wilson (1927).
+
+    Raises:
+        DataError: There are no draws, or successes are not between 0 and n.
+    """
+    _check_share(successes, n)
+    z = NormalDist().inv_cdf(0.5 + _checked(level) / 2)
+    share, pull = successes / n, z**2 / n
+    centre = (share + pull / 2) / (1 + pull)
+    reach = z * math.sqrt(share * (1 - share) / n + pull / (4 * n)) / (1 + pull)
+    # The ends of 0 of n and n of n are 0 and 1, but for rounding.
+    return Interval(
+        share, max(0.0, min(share, centre - reach)), min(1.0, max(share, centre + reach))
+    )
+
+
+def t_interval(values: Tensor, level: float = 0.95) -> Interval:
+    """The mean of independent values `(N,)`, e.g. of N seeds, with Student's interval.
+
+    Raises:
+        DataError: Fewer than 2 values, or one that is not finite.
+    """
+    values = _check_values(values, "values")
+    mean, error = float(values.mean()), float(values.std()) / math.sqrt(len(values))
+    reach = error * student_t_quantile(0.5 + _checked(level) / 2, len(values) - 1)
+    return Interval(mean, mean - reach, mean + reach)
+
+
+def paired_difference(a: Tensor, b: Tensor, level: float = 0.95) -> Difference:
+    """The mean of a - b over pairs `(N,)`, with Student's interval and p-value.
+
+    Pairs are what shares the noise: one example under two models, or one seed of two recipes. Differences
+    that are all equal have an interval of no width, and p = 1 where they are 0, else p = 0.
+
+    Raises:
+        DataError: Lengths differ, fewer than 2 pairs, or a value that is not finite.
+    """
+    differences = _differences(a, b)
+    interval = t_interval(differences, level)
+    error = float(differences.std()) / math.sqrt(len(differences))
+    if error == 0:
+        p = float(interval.value == 0)
+    else:
+        p = student_t_tails(interval.value / error, len(differences) - 1)
+    return Difference(interval.value, interval.low, interval.high, p)
+
+
+def paired_bootstrap(
+    a: Tensor, b: Tensor, seed: int, level: float = 0.95, draws: int = 5000
+) -> Difference:
+    """The mean of a - b over pairs `(N,)`, with the percentile bootstrap over pairs.
+
+    For means over many examples whose differences are far from normal, never for Frechet distances and
+    the like (a resample's duplicates bias them). Efron & Tibshirani (1993), chapters 13 and 15.
+
+    Raises:
+        DataError: Lengths differ, fewer than 2 pairs, or a value that is not finite.
+    """
+    differences, generator = _differences(a, b), torch.Generator().manual_seed(seed)
+    n = len(differences)
+    if draws < 1:
+        raise ConfigError(f"a bootstrap needs draws; found {draws}")
+    sizes = [len(part) for part in torch.empty(draws).split(max(1, 1_000_000 // n))]
+    means = torch.cat(
+        [differences[torch.randint(n, (size, n), generator=generator)].mean(1) for size in sizes]
+    )
+    outside = (1 - _checked(level)) / 2
+    low, high = means.quantile(torch.tensor([outside, 1 - outside], dtype=torch.float64)).tolist()
+    # The sample itself counts as one draw, so that p is never 0. Davison & Hinkley (1997), 4.2.
+    below, above = int((means <= 0).sum()) + 1, int((means >= 0).sum()) + 1
+    p = min(1.0, 2 * min(below, above) / (draws + 1))
+    return Difference(float(differences.mean()), low, high, p)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values, in their order, adjusted for there being several of them. Holm (1979).
+
+    To call those below 0.05 significant errs anywhere in the table with a chance of at most 0.05.
+
+    Raises:
+        DataError: A value is not between 0 and 1.
+    """
+    bad = [p for p in p_values if not 0 <= p <= 1]
+    if bad:
+        raise DataError(f"p-values are between 0 and 1; found {', '.join(map(str, bad))}")
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def mann_whitney_z(a: Tensor, b: Tensor, corrected: bool = False) -> float:
+    """(U - mn/2) / sqrt(mn (m + n + 1) / 12): N(0, 1) where a `(M,)` and b `(N,)` are alike, negative where
+    a is smaller.
+
+    Mann & Whitney (1947), as C_T has it (Meehan et al. 2020). Equal values count one half.
+
+    Arguments:
+        a: Independent values.
+        b: Independent values.
+        corrected: Narrows the deviation by what ties take from it; without it, ties make |Z| too small.
+
+    Raises:
+        DataError: A side is empty, holds NaN, or, if corrected, all values are equal.
+    """
+    for name, x in (("a", a), ("b", b)):
+        if x.ndim != 1 or not len(x) or x.isnan().any():
+            raise DataError(
+                f"a rank test needs one row of numbers on each side; found {name} of shape "
+                f"{tuple(x.shape)} with {int(x.isnan().sum())} NaN"
+            )
+    m, n = len(a), len(b)
+    _, places, ties = torch.cat([a.double(), b.double()]).unique(
+        return_inverse=True, return_counts=True
+    )
+    ranks = (ties.cumsum(0).double() - (ties - 1) / 2)[places]
+    u = float(ranks[:m].sum()) - m * (m + 1) / 2
+    spread = float(m + n + 1)
+    if corrected:
+        cubes = ties.double()
+        spread -= float((cubes**3 - cubes).sum()) / ((m + n) * (m + n - 1))
+        if len(ties) == 1:
+            raise DataError(f"a rank test needs values that differ; found {m + n} equal ones")
+    return (u - m * n / 2) / math.sqrt(m * n * spread / 12)
+
+
+# ---- Refusals
+
+
+def _checked(level: float) -> float:
+    if not 0 < level < 1:
+        raise ConfigError(f"a level lies between 0 and 1, e.g. 0.95; found {level}")
+    return level
+
+
+def _check_share(successes: int, n: int) -> None:
+    if n < 1 or not 0 <= successes <= n:
+        raise DataError(
+            f"a share needs 0 to n successes of n >= 1 draws; found {successes} of {n}"
+        )
+
+
+def _check_values(values: Tensor, name: str) -> Tensor:
+    if values.ndim != 1 or len(values) < 2 or not values.isfinite().all():
+        raise DataError(
+            f"an interval needs at least 2 finite {name} in one row; found shape "
+            f"{tuple(values.shape)}, {int((~values.isfinite()).sum())} of them not finite"
+        )
+    return values.double().cpu()
+
+
+def _differences(a: Tensor, b: Tensor) -> Tensor:
+    if a.shape != b.shape:
+        raise DataError(
+            f"pairs need sides of one length; found {tuple(a.shape)}, {tuple(b.shape)}"
+        )
+    return _check_values(a.double() - b.double(), "pairs")

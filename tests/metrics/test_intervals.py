@@ -1,0 +1,242 @@
+"""Intervals and tests against scipy, and against what can be worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from reverie.errors import ConfigError, DataError
+from reverie.metrics.intervals import (
+    binomial_upper_tail,
+    holm,
+    mann_whitney_z,
+    normal_cdf,
+    paired_bootstrap,
+    paired_difference,
+    student_t_cdf,
+    student_t_quantile,
+    student_t_tails,
+    t_interval,
+    wilson,
+)
+
+DEGREES = [0.5, 1, 2, 3, 4.5, 10, 29, 199, 200, 201, 1000, 1e5, 1e7]
+
+
+def drawn(seed, *shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+# ---- distributions
+
+
+@pytest.mark.parametrize("z", [-30.0, -5.0, -1.96, 0.0, 0.3, 4.0])
+def test_the_normal_distribution_is_scipys(z):
+    assert normal_cdf(z) == pytest.approx(scipy.stats.norm.cdf(z), rel=1e-12)
+
+
+@pytest.mark.parametrize("df", DEGREES)
+def test_students_distribution_is_scipys(df):
+    for t in (-40.0, -3.0, -1e-3, 0.0, 1e-6, 0.3, 1.0, 2.5, 12.0, 100.0):
+        assert student_t_cdf(t, df) == pytest.approx(scipy.stats.t.cdf(t, df), abs=1e-10)
+        tails = 2 * scipy.stats.t.sf(abs(t), df)
+        assert student_t_tails(t, df) == pytest.approx(tails, rel=1e-9, abs=1e-300)
+
+
+@pytest.mark.parametrize("df", DEGREES)
+def test_students_quantiles_are_scipys(df):
+    for p in (1e-12, 1e-4, 0.025, 0.3, 0.5, 0.6, 0.975, 0.9999):
+        expected = scipy.stats.t.ppf(p, df)
+        assert student_t_quantile(p, df) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_students_distribution_of_one_degree_is_cauchys():
+    """P(T <= t) = 1/2 + arctan(t) / pi, so that the quantile is tan(pi (p - 1/2))."""
+    assert student_t_cdf(1.0, 1) == pytest.approx(0.75, abs=1e-15)
+    assert student_t_quantile(0.9, 1) == pytest.approx(math.tan(0.4 * math.pi), rel=1e-13)
+
+
+def test_students_tails_end_at_infinity():
+    assert student_t_tails(math.inf, 3) == 0.0 and student_t_tails(1e200, 3) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "p"), [(0, 1, 0.5), (60, 100, 0.5), (7, 7, 0.2), (5200, 10_000, 0.5)]
+)
+def test_the_binomial_tail_is_scipys(successes, n, p):
+    expected = scipy.stats.binomtest(successes, n, p, alternative="greater").pvalue
+    assert binomial_upper_tail(successes, n, p) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: student_t_cdf(1.0, 0), "degrees of freedom above 0; found 0"),
+        (lambda: student_t_quantile(1.0, 3), "probability between 0 and 1; found 1.0"),
+        (lambda: binomial_upper_tail(1, 2, 1.0), "probability between 0 and 1; found 1.0"),
+        (lambda: wilson(1, 2, level=95), "a level lies between 0 and 1, e.g. 0.95; found 95"),
+        (lambda: t_interval(torch.ones(3), 0), "a level lies between 0 and 1"),
+        (
+            lambda: paired_bootstrap(torch.ones(3), torch.ones(3), 0, draws=0),
+            "needs draws; found 0",
+        ),
+    ],
+)
+def test_impossible_arguments_are_refused(call, message):
+    with pytest.raises(ConfigError, match=message):
+        call()
+
+
+# ---- shares
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 5), (5, 5), (1, 3), (50, 100), (2472, 2500)])
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_wilsons_interval_is_scipys(successes, n, level):
+    expected = scipy.stats.binomtest(successes, n).proportion_ci(level, method="wilson")
+    found = wilson(successes, n, level)
+    assert found.value == successes / n
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 0), (3, 2), (-1, 4)])
+def test_a_share_of_nothing_is_refused(successes, n):
+    with pytest.raises(DataError, match=f"n >= 1 draws; found {successes} of {n}"):
+        wilson(successes, n)
+
+
+# ---- means and differences
+
+
+@pytest.mark.parametrize("n", [2, 5, 300])
+def test_the_interval_of_a_mean_is_scipys(n):
+    x = drawn(n, n) * 3 + 1
+    low, high = scipy.stats.t.interval(0.9, n - 1, x.mean(), scipy.stats.sem(x))
+    found = t_interval(x, 0.9)
+    assert (found.value, found.low, found.high) == pytest.approx((float(x.mean()), low, high))
+
+
+def test_an_interval_of_one_value_is_refused():
+    with pytest.raises(
+        DataError, match=r"at least 2 finite values in one row; found shape \(1,\)"
+    ):
+        t_interval(torch.ones(1))
+
+
+def test_an_interval_of_nan_is_refused():
+    with pytest.raises(DataError, match="1 of them not finite"):
+        t_interval(torch.tensor([1.0, math.nan, 2.0]))
+
+
+def test_a_paired_difference_is_scipys():
+    a, b = drawn(0, 12), drawn(1, 12) + 0.4
+    expected = scipy.stats.ttest_rel(a, b)
+    interval = expected.confidence_interval(0.95)
+    found = paired_difference(a, b)
+    assert found.value == pytest.approx(float((a - b).mean()))
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-9)
+
+
+def test_differences_that_are_all_equal_are_certain():
+    a = torch.tensor([1.0, 2.0, 4.0])
+    same, shifted = paired_difference(a, a), paired_difference(a + 0.5, a)
+    assert (same.value, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
+    assert (shifted.low, shifted.high, shifted.p) == (0.5, 0.5, 0.0)
+
+
+@pytest.mark.parametrize("difference", [paired_difference, lambda a, b: paired_bootstrap(a, b, 0)])
+def test_pairs_of_different_lengths_are_refused(difference):
+    with pytest.raises(DataError, match=r"sides of one length; found \(3,\), \(4,\)"):
+        difference(torch.ones(3), torch.ones(4))
+
+
+def test_one_pair_is_refused():
+    with pytest.raises(DataError, match="at least 2 finite pairs"):
+        paired_difference(torch.ones(1), torch.ones(1))
+
+
+def test_the_bootstrap_of_two_pairs_has_its_three_means():
+    """Of differences 0 and 1, a resample's mean is 0, 1/2, 1 with chances 1/4, 1/2, 1/4: p = 2/4."""
+    found = paired_bootstrap(torch.tensor([0.0, 1.0]), torch.zeros(2), seed=0, draws=10_000)
+    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
+    assert found.p == pytest.approx(0.5, abs=2 * 4 * math.sqrt(0.25 * 0.75 / 10_000))
+
+
+def test_the_bootstrap_of_many_pairs_is_students_interval():
+    a, b = drawn(0, 500) + 0.1, drawn(1, 500)
+    t, bootstrap = paired_difference(a, b), paired_bootstrap(a, b, seed=0, draws=20_000)
+    width = t.high - t.low
+    assert bootstrap.value == pytest.approx(t.value)
+    assert (
+        abs(bootstrap.low - t.low) < 0.03 * width and abs(bootstrap.high - t.high) < 0.03 * width
+    )
+    assert bootstrap.p == pytest.approx(t.p, abs=0.02)
+
+
+def test_the_bootstrap_is_a_function_of_its_seed():
+    a, b = drawn(0, 20), drawn(1, 20)
+    first, again, other = (paired_bootstrap(a, b, seed, draws=200) for seed in (0, 0, 1))
+    assert first == again and first != other
+
+
+def test_the_bootstraps_p_value_is_never_zero():
+    assert paired_bootstrap(torch.ones(9), torch.zeros(9), 0, draws=99).p == pytest.approx(0.02)
+
+
+# ---- several tests, and ranks
+
+
+def test_holms_adjustment_by_hand():
+    """Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, and 0.04 raised to 0.06."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holms_adjustment_keeps_one_p_value_and_stops_at_one():
+    assert holm([0.2]) == [0.2] and holm([0.6, 0.9]) == [1.0, 1.0] and holm([]) == []
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.5, math.nan])
+def test_what_is_no_p_value_is_refused(bad):
+    with pytest.raises(DataError, match="between 0 and 1; found"):
+        holm([0.5, bad])
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_mann_whitneys_z_gives_scipys_p_value(ties):
+    a, b = drawn(0, 40), drawn(1, 55) + 0.3
+    if ties:
+        a, b = (2 * a).round(), (2 * b).round()
+    z = mann_whitney_z(a, b, corrected=True)
+    expected = scipy.stats.mannwhitneyu(a, b, use_continuity=False, method="asymptotic")
+    assert z < 0 and 2 * normal_cdf(z) == pytest.approx(expected.pvalue, rel=1e-9)
+
+
+def test_mann_whitneys_z_of_exact_copies_has_its_known_minimum():
+    """All of 300 below all of 300: -(mn/2) / sqrt(mn (m + n + 1) / 12) = -21.1955, also if they tie."""
+    held_out = drawn(0, 300).abs() + 1
+    for copies in (torch.zeros(300), held_out - 100):
+        assert mann_whitney_z(copies, held_out) == pytest.approx(-21.1955, abs=5e-5)
+        assert mann_whitney_z(held_out, copies) == pytest.approx(21.1955, abs=5e-5)
+
+
+def test_mann_whitneys_z_is_a_standard_normal_under_equality():
+    z = np.array([mann_whitney_z(drawn(2 * k, 30), drawn(2 * k + 1, 40)) for k in range(600)])
+    assert abs(z.mean()) < 4 / math.sqrt(600)
+    assert abs(z.std() - 1) < 4 / math.sqrt(2 * 600)
+
+
+def test_equal_values_are_neither_smaller_nor_greater():
+    assert mann_whitney_z(torch.ones(4), torch.ones(6)) == 0.0
+    with pytest.raises(DataError, match="values that differ; found 10 equal ones"):
+        mann_whitney_z(torch.ones(4), torch.ones(6), corrected=True)
+
+
+def test_ranks_of_nothing_and_of_nan_are_refused():
+    with pytest.raises(DataError, match=r"found b of shape \(0,\) with 0 NaN"):
+        mann_whitney_z(torch.ones(4), torch.ones(0))
+    with pytest.raises(DataError, match=r"found a of shape \(2,\) with 1 NaN"):
+        mann_whitney_z(torch.tensor([1.0, math.nan]), torch.ones(3))
