@@ -1,7 +1,12 @@
-"""Trains the shipped extractor `lenet-mnist-v1` on the training split, and prints what to pin.
+"""Trains a shipped extractor, `lenet-mnist-v1` or `lenet-fashion-v1`, on the training split.
 
-Run once, by hand:  python scripts/train_lenet.py src/reverie/features/lenet-mnist-v1.safetensors
-The file it writes is the extractor: another run or machine gives other bits, and so another extractor.
+Run once each, by hand, with one thread; FASHION is a folder of Fashion-MNIST's four IDX files:
+
+    python scripts/train_lenet.py mnist src/reverie/features/lenet-mnist-v1.safetensors
+    python scripts/train_lenet.py FASHION src/reverie/features/lenet-fashion-v1.safetensors
+
+It prints what to pin. The file it writes is the extractor: another run or machine gives other bits,
+and so another extractor.
 """
 
 from __future__ import annotations
@@ -21,10 +26,10 @@ from reverie.features.lenet import LeNet
 EPOCHS, BATCH = 4, 128
 
 
-def main(path: str) -> None:
+def main(source: str, path: str) -> None:
     """Trains, tests and writes."""
     torch.manual_seed(0)
-    dataset = open_dataset(DataConfig(source="mnist"))
+    dataset = open_dataset(DataConfig(source=source))
     assert dataset.train.y is not None and dataset.test.y is not None
     network = LeNet()
     steps = EPOCHS * len(dataset.train) // BATCH

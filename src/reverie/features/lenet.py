@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
 
+from .extractor import Network
 
-class LeNet(nn.Module):
+
+class LeNet(Network):
     """Two convolutions, one hidden layer, ten classes, after LeCun et al. (1998)."""
 
     def __init__(self, width: int = 64, classes: int = 10) -> None:
