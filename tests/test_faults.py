@@ -173,8 +173,8 @@ def test_runs_killed_at_50_random_moments_end_bit_equal(processes, pictures, tmp
 def test_a_run_killed_while_it_is_judged_is_judged_when_resumed(processes, pictures, tmp_path):
     run = tmp_path / "run"
     dies = (
-        "import os\nfrom reverie import evaluation\n"
-        "evaluation.write_metrics = lambda *arguments: os.kill(os.getpid(), 9)\n"
+        "import os\nfrom reverie.evaluation import session\n"
+        "session.write_metrics = lambda *arguments: os.kill(os.getpid(), 9)\n"
     )
     ended = processes.run(*gan(pictures, run, 2, *SMALL), prelude=dies)
     assert ended.code == -signal.SIGKILL and not (run / "metrics.json").exists()

@@ -10,8 +10,9 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from reverie.report import content, verdict, write_report
+from reverie.report import content, write_report
 from reverie.runs import RunFolder
+from reverie.verdict import verdict
 
 
 @pytest.fixture(scope="module")

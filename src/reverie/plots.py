@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,13 +46,33 @@ def png(made: Figure) -> bytes:
 def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> bytes:
     """Curves by name over a shared axis, each labelled in a legend, as PNG bytes."""
     made, axes = figure()
-    for color, (name, (xs, ys)) in zip(COLORS, lines.items(), strict=False):
+    for color, (name, (xs, ys)) in zip(cycle(COLORS), lines.items(), strict=False):
         axes.plot(xs, ys, color=color, linewidth=1.4, label=name)
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
     if len(lines) > 1:
         axes.legend(fontsize=8, frameon=False)
     _compact(axes)
+    return png(made)
+
+
+def plane(
+    points: Mapping[str, tuple[float, float]],
+    marks: Mapping[str, tuple[float, float]],
+    x: str,
+    y: str,
+) -> bytes:
+    """Named points of two metrics, with grey marks for what they are held against, as PNG bytes."""
+    made, axes = figure()
+    for name, (a, b) in marks.items():
+        axes.scatter([a], [b], marker="x", color=INK, s=30, linewidths=1.2)
+        axes.annotate(name, (a, b), (5, 5), textcoords="offset points", fontsize=8, color=INK)
+    for color, (name, (a, b)) in zip(cycle(COLORS), points.items(), strict=False):
+        axes.scatter([a], [b], color=color, s=45, label=name, zorder=3)
+    axes.set_xlabel(x, fontsize=9, color=INK)
+    axes.set_ylabel(y, fontsize=9, color=INK)
+    axes.margins(0.2)
+    axes.legend(fontsize=8, frameon=False)
     return png(made)
 
 

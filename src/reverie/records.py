@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 Direction = Literal["lower", "higher", "none"]
@@ -26,6 +27,11 @@ class Record:
         reference: The same metric of other things: real data, a floor, an expectation.
         settings: What else two values must share to be compared.
         reason: Why there is no value.
+        group: The part of the judgement that it belongs to.
+        interval: The ends of a 95 % interval, where one is known that a standard error does not give.
+        warnings: What a reader of the value must know, in words.
+        shown: What its picture or page needs beside the value.
+        values: Its value for every sample, `(N,)`, where it is their mean; kept apart from the rest.
     """
 
     metric: str
@@ -38,20 +44,57 @@ class Record:
     reference: dict[str, float] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
+    group: str = ""
+    interval: tuple[float, float] | None = None
+    warnings: tuple[str, ...] = ()
+    shown: dict[str, Any] = field(default_factory=dict)
+    values: Tensor | None = field(default=None, repr=False, compare=False)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The record as it stands in metrics.json."""
-        return asdict(self)
+    def to_dict(self, values: bool = False) -> dict[str, Any]:
+        """The record as it stands in metrics.json; `values` as a list, if they are wanted."""
+        tree = {item.name: getattr(self, item.name) for item in fields(self)}
+        kept = tree.pop("values")
+        return {**tree, "values": kept.tolist()} if values and kept is not None else tree
+
+    def in_group(self, group: str) -> Record:
+        """The same record as part of a group."""
+        return replace(self, group=group)
+
+    def with_interval(self, low: float, high: float, method: str) -> Record:
+        """The same record with a 95 % interval."""
+        return replace(self, interval=(low, high), method=method)
+
+    def showing(self, **shown: Any) -> Record:
+        """The same record with what its picture needs."""
+        return replace(self, shown={**self.shown, **shown})
 
     def __str__(self) -> str:
         if self.value is None:
             return f"{self.metric}: - ({self.reason})"
         spread = f" +- {self.uncertainty:.2g}" if self.uncertainty is not None else ""
+        if self.interval is not None:
+            spread = f" [{number(self.interval[0])}, {number(self.interval[1])}]"
         return f"{self.metric} {number(self.value)}{spread} {self.unit}".rstrip()
 
 
+def record_from(tree: dict[str, Any]) -> Record:
+    """The record that `to_dict` gave, back from JSON."""
+    known = {item.name for item in fields(Record)}
+    given = {name: value for name, value in tree.items() if name in known}
+    if given.get("interval") is not None:
+        given["interval"] = tuple(given["interval"])
+    if given.get("values") is not None:
+        given["values"] = torch.tensor(given["values"])
+    return Record(**{**given, "warnings": tuple(given.get("warnings", ()))})
+
+
 def mean_record(
-    metric: str, values: Tensor, unit: str, direction: Direction, **settings: Any
+    metric: str,
+    values: Tensor,
+    unit: str,
+    direction: Direction,
+    reference: dict[str, float] | None = None,
+    **settings: Any,
 ) -> Record:
     """The mean of one value a sample, `(N,)`, with its standard error over samples."""
     values = values.double()
@@ -65,7 +108,9 @@ def mean_record(
         uncertainty=error,
         method="standard error over samples" if error is not None else "",
         n=count,
+        reference=reference or {},
         settings=settings,
+        values=values.float(),
     )
 
 

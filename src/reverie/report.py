@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from .painting import frames, moments
 from .records import number
 from .runs import RunFolder
 from .storage import write_text
+from .verdict import verdict, warnings
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,12 @@ def write_report(folder: RunFolder) -> Path:
     Raises:
         StorageError: It cannot be written; an older page is intact.
     """
+    write_text(folder.report, render("report.html", **content(folder)))
+    return folder.report
+
+
+def render(template: str, **content: Any) -> str:
+    """A page from its template and what it shows; text is text, and never markup."""
     from jinja2 import Environment, PackageLoader
 
     environment = Environment(
@@ -39,9 +45,7 @@ def write_report(folder: RunFolder) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("report.html").render(**content(folder))
-    write_text(folder.report, page)
-    return folder.report
+    return environment.get_template(template).render(**content)
 
 
 def content(folder: RunFolder) -> dict[str, Any]:
@@ -52,11 +56,12 @@ def content(folder: RunFolder) -> dict[str, Any]:
     return {
         "name": folder.path.resolve().name,
         "recipe": config.get("recipe", "custom"),
-        "verdict": verdict(records, log),
+        "verdict": metrics.get("verdict") or verdict(records, log),
+        "warnings": warnings(records),
         "figures": figures(folder),
         "film": over_training(folder),
         "curves": curve_figures(log),
-        "rows": [row(record) for record in records],
+        "groups": grouped(records),
         "config": flat(config),
         "provenance": flat({**provenance, "judged": metrics.get("time")}),
         "command": command(config),
@@ -66,45 +71,12 @@ def content(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def verdict(records: list[dict[str, Any]], log: list[dict[str, Any]]) -> list[str]:
-    """Sentences on how good the model is, each resting on a number of the page."""
-    found = {re.sub(r"\[.*\]", "", r["metric"]): r for r in records if r["value"] is not None}
-    lines = []
-    if "held-out -elbo" in found:
-        record = found["held-out -elbo"]
-        lines.append(
-            f"Held-out samples cost {number(record['value'])} nats (-ELBO, standard error "
-            f"{number(record['uncertainty'])})."
-        )
-    elif "held-out distortion" in found:
-        lines.append(
-            f"Held-out samples are given back at {number(found['held-out distortion']['value'])} nats."
-        )
-    if "reconstruction MSE" in found:
-        lines.append(
-            f"Reconstruction error: {number(found['reconstruction MSE']['value'])} (MSE)."
-        )
-    if "coverage" in found:
-        lines.append(coverage_line(found))
-    if log and log[-1].get("health"):
-        lines.append(f"At the end of training: {log[-1]['health']}.")
-    return lines
-
-
-def coverage_line(found: dict[str, dict[str, Any]]) -> str:
-    """Diversity and fidelity beside what training data would score in the samples' place."""
-    coverage, distance = found["coverage"], found["FD"]
-    reached = coverage["reference"]["training data"]
-    share = coverage["value"] / max(reached, 1e-9)
-    degrees = {0.9: "nearly all of the data", 0.6: "much of the data", 0.3: "a part of the data"}
-    words = next(
-        (words for least, words in degrees.items() if share > least), "little of the data"
-    )
-    return (
-        f"Samples cover {words}: {100 * coverage['value']:.0f} % of held-out neighbourhoods, where real "
-        f"data reaches {100 * reached:.0f} %; {distance['metric']} is {number(distance['value'])}, where "
-        f"real data has {number(distance['reference']['training data'])}."
-    )
+def grouped(records: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, str]]]]:
+    """The rows of the table of numbers, under the parts of the judgement that they belong to."""
+    made: dict[str, list[dict[str, str]]] = {}
+    for record in records:
+        made.setdefault(record.get("group") or "", []).append(row(record))
+    return list(made.items())
 
 
 def row(record: dict[str, Any]) -> dict[str, str]:
@@ -113,9 +85,16 @@ def row(record: dict[str, Any]) -> dict[str, str]:
         return {"metric": record["metric"], "value": "-", "note": record["reason"]}
     spread = record["uncertainty"]
     value = number(record["value"]) + (f" ± {number(spread)}" if spread is not None else "")
+    if record.get("interval"):
+        low, high = record["interval"]
+        value = f"{number(record['value'])} [{number(low)}, {number(high)}]"
     arrow = {"lower": "lower is better", "higher": "higher is better"}.get(record["direction"], "")
     references = [f"{name} {number(v)}" for name, v in record["reference"].items()]
-    note = "; ".join(part for part in [arrow, *references, f"n = {record['n']:,}"] if part)
+    note = "; ".join(
+        part
+        for part in [arrow, *references, *([f"n = {record['n']:,}"] if record["n"] else [])]
+        if part
+    )
     return {"metric": record["metric"], "value": f"{value} {record['unit']}".strip(), "note": note}
 
 
@@ -139,13 +118,19 @@ def figures(folder: RunFolder) -> list[Figure]:
             "Map of the latents",
             "Held-out codes, coloured by class where there are classes.",
         ),
+        (
+            "neighbours",
+            "Nearest training samples",
+            "The samples that lie nearest to training data, over the nearest by features and by pixels.",
+        ),
+        ("unreached", "Never generated", "Held-out samples of the clusters that no sample is of."),
     ]
     made = []
     for stem, title, caption in wanted:
         paths = [*frames(folder, stem)[-1:], folder.samples / f"{stem}.png"]
         path = next((path for path in paths if path.exists()), None)
         if path is not None:
-            wide = stem in ("samples", "reconstructions")
+            wide = stem in ("samples", "reconstructions", "neighbours")
             made.append(Figure(title, caption, embed(path.read_bytes()), wide))
     return made
 

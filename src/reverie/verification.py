@@ -24,6 +24,7 @@ HEADLINES = (
     "-log p(x) bound",
     "reconstruction MSE",
     "FD[",
+    "FID",
     "coverage[",
 )
 WIDTH = 99 - 13

@@ -25,17 +25,37 @@ def test_evaluating_prints_each_record_and_writes_metrics_and_report(reverie, ru
 def test_a_model_that_lacks_what_a_metric_asks_for_says_so(reverie, runs):
     said = reverie("evaluate", "gan-pictures")
     assert "reconstruction MSE: - (a GAN has no encoder)" in said.out
-    assert "-log p(x) bound, k=50: - (a GAN has no likelihood)" in said.out
-    assert "FD: - (no extractor is shipped for pictures of (1, 8, 8))" in said.out
+    assert "-log p(x) bound, k=5000: - (a GAN has no likelihood)" in said.out
+    said = reverie("evaluate", "ae-pictures")
+    assert "FD: - (an autoencoder has no prior to sample from)" in said.out
+
+
+def test_an_evaluation_says_first_what_it_costs_and_last_what_it_means(reverie, runs):
+    said = reverie("evaluate", "vae-pictures")
+    lines = said.out.splitlines()
+    assert lines[0].startswith("note: 6 samples, 5,000 draws: about ")
+    assert any(line.startswith("Held-out samples cost ") for line in lines)
+    assert any(line.startswith("warning: ") for line in lines)  # 6 samples are few for anything
 
 
 def test_evaluating_as_json_is_the_records(reverie, runs):
     said = reverie("evaluate", "vae-points", "--samples", 30, "--json")
-    records = json.loads(said.out.splitlines()[-1])
+    tree = json.loads(said.out.splitlines()[-1])
+    records = tree["records"]
     assert {"FD[coordinates]", "coverage[coordinates]"} <= {record["metric"] for record in records}
-    assert (
-        records == RunFolder(runs / "vae-points").read(runs / "vae-points/metrics.json")["records"]
-    )
+    assert tree == RunFolder(runs / "vae-points").read(runs / "vae-points/metrics.json")
+    complete = {
+        "data",
+        "seeds",
+        "weights",
+        "checkpoint",
+        "code",
+        "machine",
+        "time",
+        "n",
+        "settings",
+    }
+    assert all(complete <= record.keys() for record in records)
 
 
 def test_evaluating_quietly_prints_nothing(reverie, runs):

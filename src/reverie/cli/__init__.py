@@ -11,7 +11,7 @@ import sys
 import typer
 
 from ..errors import ReverieError, StorageError
-from . import judging, making, recipes, using, workers
+from . import extractors, judging, making, recipes, using, workers
 
 app = typer.Typer(
     name="reverie",
@@ -23,6 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 data_app = typer.Typer(help="Look at data before training on it.", no_args_is_help=True)
+extractor_app = typer.Typer(
+    help="What sees the difference between real and generated samples.", no_args_is_help=True
+)
 recipes_app = typer.Typer(
     help="List recipes, show one, or run one in full and write down what it gave."
 )
@@ -38,9 +41,13 @@ app.command()(using.interpolate)
 app.command()(using.encode)
 app.command()(judging.evaluate)
 app.command()(judging.compare)
+app.command()(judging.bench)
 app.command()(judging.runs)
 data_app.command("inspect")(judging.inspect)
 app.add_typer(data_app, name="data")
+extractor_app.command("train")(extractors.train)
+extractor_app.command("list")(extractors.listing)
+app.add_typer(extractor_app, name="extractor")
 recipes_app.callback(invoke_without_command=True)(recipes.listing)
 recipes_app.command("show")(recipes.show_one)
 recipes_app.command("verify")(recipes.verify)

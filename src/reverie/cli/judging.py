@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from ..comparison import Comparison
     from ..data import Inspection
 
 from .options import Json, OtherData, Quiet, RunName, Seed, listener_for, show, source_of
@@ -21,47 +22,134 @@ def evaluate(
     ] = 10_000,
     draws: Annotated[
         int, typer.Option("--draws", min=1, help="Draws of the likelihood bound.")
-    ] = 50,
+    ] = 5_000,
+    images: Annotated[
+        int, typer.Option("--images", min=2, help="Held-out samples with so many draws.")
+    ] = 1_000,
+    chains: Annotated[
+        int, typer.Option("--chains", min=0, help="Held-out samples to anneal (AIS, BDMC).")
+    ] = 0,
+    extractor: Annotated[
+        str | None,
+        typer.Option("--extractor", help="Whose features: a name, NAME=WEIGHTS, or a file."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only what the end of training computes.")
+    ] = False,
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge a run on held-out data; writes its metrics.json and report.html."""
+    """Judge a run on held-out data; writes its metrics.json and report.html.
+
+    Says first what it will cost. Stopped, the same command goes on where it was.
+    """
     from ..evaluation import evaluate as judge
-    from ..evaluation import relative_to_cwd
-    from ..runs import find_run
+    from ..runs import find_run, relative_to_cwd
 
     listener = listener_for(as_json, quiet)
     try:
-        records = judge(run, data=data, samples=samples, draws=draws, seed=seed, listener=listener)
+        judge(
+            run,
+            data=data,
+            samples=samples,
+            draws=draws,
+            images=images,
+            chains=chains,
+            extractor=extractor,
+            quick=quick,
+            seed=seed,
+            listener=listener,
+        )
     finally:
         listener.ended()
-    lines = []
-    for record in records:
-        beside = ", ".join(f"{name} {value:.4g}" for name, value in record.reference.items())
-        lines.append(f"{record}" + (f"  ({beside})" if beside else ""))
-    lines.append(f"report: {relative_to_cwd(find_run(run).report)}")
-    show([record.to_dict() for record in records], lines, as_json, quiet)
+    folder = find_run(run)
+    tree = folder.read(folder.metrics)
+    lines = [*judgement(tree), f"report: {relative_to_cwd(folder.report)}"]
+    show(tree, lines, as_json, quiet)
+
+
+def judgement(tree: dict[str, Any]) -> list[str]:
+    """What an evaluation found, in lines: the numbers by groups, then what they mean."""
+    from ..records import number, record_from
+    from ..verdict import warnings
+
+    lines: list[str] = []
+    group = None
+    for item in tree["records"]:
+        if item["group"] != group:
+            group = item["group"]
+            lines += ["", group]
+        beside = ", ".join(f"{name} {number(value)}" for name, value in item["reference"].items())
+        lines.append(f"  {record_from(item)}" + (f"  ({beside})" if beside else ""))
+    lines += ["", *tree["verdict"]]
+    found = warnings(tree["records"])
+    return [*lines, "", *(f"warning: {text}" for text in found), *([""] if found else [])]
 
 
 def compare(
     names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs to compare.")],
+    out: Annotated[
+        str, typer.Option("--out", help="The folder for the page and its exports.")
+    ] = "comparison",
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """One table over runs of all families; values that cannot be compared are not ranked."""
+    """One table over runs of all families; values that cannot be compared are not ranked.
+
+    Writes comparison.html, and the table as .json, .csv, .md and .tex.
+    """
     from ..comparison import compare as table
+    from ..comparison.page import write_comparison
+    from ..runs import relative_to_cwd
 
     result = table(names)
+    page = write_comparison(result, Path(out))
     if as_json:
-        show(result.to_dict(), [], True)
+        show({**result.to_dict(), "page": str(page)}, [], True)
         return
+    if not quiet:
+        show_table(result)
+    show(None, ["", f"page: {relative_to_cwd(page)}"], False, quiet)
+
+
+def bench(
+    names: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipes to compare.")],
+    data: Annotated[str, typer.Option("--data", help="What to train on.")] = "mnist",
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="Of each run: 5m, 10 epochs, 5000 steps, ...")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each recipe.")] = 3,
+    out: Annotated[str, typer.Option("--out", help="The folder of runs and page.")] = "bench",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train recipes under equal budgets, judge every run, and compare them on one page.
+
+    Stopped at any point, the same command goes on where it was.
+    """
+    from ..benching import bench as run_all
+
+    listener = listener_for(as_json, quiet)
+    try:
+        result = run_all(names, data=data, budget=budget, seeds=seeds, out=out, listener=listener)
+    finally:
+        listener.ended()
+    page = str(Path(out) / "comparison.html")
+    if not as_json and not quiet:
+        show_table(result)
+    show({**result.to_dict(), "page": page}, ["", f"page: {page}"], as_json, quiet)
+
+
+def show_table(result: Comparison) -> None:
+    """The table in the terminal, with what it means in words."""
     from rich.console import Console
 
     console = Console()
     upright = console.measure(result.to_rich()).minimum > console.width or len(result.runs) <= 4
     console.print(result.to_rich(upright))
-    for note in result.notes:
-        typer.echo(note)
+    for text in [*result.verdicts(), *result.notes]:
+        typer.echo(text)
 
 
 def runs(

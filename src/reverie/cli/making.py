@@ -115,10 +115,10 @@ def show_run(run: Run, as_json: bool, quiet: bool) -> None:
 
     if os.environ.get("RANK", "0") != "0":
         return
-    from ..evaluation import relative_to_cwd
-    from ..records import Record
+    from ..records import record_from
+    from ..runs import relative_to_cwd
 
-    records = [Record(**record) for record in run.metrics]
+    records = [record_from(record) for record in run.metrics]
     lines = [
         "",
         "on held-out data:",

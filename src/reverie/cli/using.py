@@ -128,7 +128,7 @@ def held_out(
     folder: RunFolder, loaded: Loaded, data: str | None, count: int, as_json: bool, quiet: bool
 ) -> Tensor:
     """The first held-out samples, `(N, *shape)` in data units."""
-    from ..evaluation import first
+    from ..evaluation.subject import first
 
     listener = listener_for(as_json, quiet)
     try:
@@ -139,6 +139,6 @@ def held_out(
 
 def report(path: Path, count: int, as_json: bool, quiet: bool) -> None:
     """Says where the result is."""
-    from ..evaluation import relative_to_cwd
+    from ..runs import relative_to_cwd
 
     show({"path": str(path), "count": count}, [f"wrote {relative_to_cwd(path)}"], as_json, quiet)

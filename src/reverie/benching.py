@@ -1,0 +1,99 @@
+"""Recipes against each other under equal budgets: trained, judged and compared, seed by seed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import recipes, verbs
+from .artifact import load_model
+from .comparison import Comparison, compare
+from .comparison.page import write_comparison
+from .errors import ConfigError
+from .evaluation import Protocol, evaluate
+from .monitor import Listener
+from .runs import RunFolder, is_run
+
+
+def bench(
+    names: Sequence[str],
+    *,
+    data: str = "mnist",
+    budget: str | None = None,
+    seeds: int = 3,
+    out: str | os.PathLike[str] = "bench",
+    listener: Listener | None = None,
+) -> Comparison:
+    """Trains every recipe with seeds 0, 1, ..., judges each run, and writes the page that compares them.
+
+    Stopped at any point, the same call goes on where it was: runs that ended are not trained again, nor
+    judged again.
+
+    Arguments:
+        names: Recipes.
+        data: What to train on.
+        budget: Of each run, e.g. "5m" or "10 epochs"; None leaves each recipe its own.
+        seeds: Runs of each recipe.
+        out: The folder of the runs and of the page.
+        listener: Who watches.
+
+    Raises:
+        ConfigError: A recipe does not exist, or is named twice.
+    """
+    listener = listener or Listener()
+    for name in names:
+        recipes.find(name)
+    twice = {name for name in names if list(names).count(name) > 1}
+    if twice:
+        raise ConfigError(f"recipe {twice.pop()!r} is named twice; name each once")
+    if seeds < 1:
+        raise ConfigError(f"seeds is {seeds}; write at least 1")
+    made = []
+    total = len(names) * seeds
+    for seed in range(seeds):
+        for name in names:
+            folder = RunFolder(Path(out) / f"{name}-seed{seed}")
+            listener.said(f"{len(made) + 1} of {total}: {name}, seed {seed}")
+            _train(folder, name, data, budget, seed, listener)
+            if not judged(folder):
+                evaluate(folder.path, listener=listener)
+            made.append(folder.path)
+    table = compare(made)
+    write_comparison(table, Path(out))
+    return table
+
+
+def judged(folder: RunFolder) -> bool:
+    """Whether the model that lies in the folder was judged in full."""
+    metrics = folder.read(folder.metrics)
+    same = metrics.get("protocol") == Protocol().to_dict()
+    return same and metrics.get("model_sha256") == load_model(folder.path)[1].weights
+
+
+def _train(
+    folder: RunFolder, name: str, data: str, budget: str | None, seed: int, listener: Listener
+) -> None:
+    if folder.metrics.exists():
+        _check(folder, name, data, budget)
+    elif is_run(folder.path):
+        _check(folder, name, data, budget)
+        verbs.resume(folder.path, listener=listener)
+    else:
+        verbs.train(name, data=data, budget=budget, seed=seed, out=folder.path, listener=listener)
+
+
+def _check(folder: RunFolder, name: str, data: str, budget: str | None) -> None:
+    """Refuses a folder that an earlier call filled with something else."""
+    config, made = folder.read(folder.config), folder.read(folder.provenance)
+    found = {
+        "recipe": (config.get("recipe"), name),
+        "data": (config.get("data", {}).get("source"), data),
+        "budget": (made.get("budget_given"), budget or made.get("budget_given")),
+    }
+    for what, (there, asked) in found.items():
+        if there != asked:
+            raise ConfigError(
+                f"{folder.path} was made with {what} {there!r}, and now it is {asked!r}; "
+                "choose another --out"
+            )

@@ -1,0 +1,90 @@
+"""One table over runs of all families, which ranks only what can be compared."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..runs import RunFolder, find_run, is_run
+from .differences import compare_rows, corrected, leaders
+from .rows import Row, column, grouped
+from .table import Comparison
+
+
+def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
+    """Compares runs by what `evaluate` wrote down.
+
+    Runs that differ in their seed alone are one row. Values of different data, extractors, sizes,
+    likelihoods or settings are shown and not ranked.
+
+    Raises:
+        ConfigError: A name is no run, or none of the runs has been judged.
+    """
+    folders: dict[str, RunFolder] = {}
+    # A shell's `runs/*` names every folder there, not only runs.
+    others = [name for name in names if Path(name).is_dir() and not is_run(Path(name))]
+    for name in names if len(others) == len(names) else [n for n in names if n not in others]:
+        folder = find_run(name)
+        folders[_label(folder, folders)] = folder
+    notes = [f"{name}: passed over, no run" for name in others]
+    trees = {name: folder.read(folder.metrics) for name, folder in folders.items()}
+    judged = [name for name, tree in trees.items() if tree.get("records")]
+    if not judged:
+        raise ConfigError(
+            "none of these runs has been judged; run `reverie evaluate RUN` for each"
+        )
+    notes += [
+        f"{name}: not judged yet; run `reverie evaluate`" for name in trees if name not in judged
+    ]
+    rows = grouped({name: (folder, trees[name]) for name, folder in folders.items()})
+    metrics = _columns(rows)
+    differences = []
+    for metric in metrics:
+        having = [row for row in rows if row.has(metric)]
+        why = unlike([record for row in having for record in row.each(metric)])
+        if why:
+            notes.append(f"{metric}: not ranked, since {why}")
+        elif len(having) > 1:
+            differences += compare_rows(having, metric)
+    differences = corrected(differences)
+    notes += [
+        f"{row.name}, {metric}: - ({row.reason(metric)})"
+        for row in rows
+        for metric in metrics
+        if row.reason(metric)
+    ]
+    return Comparison(rows, metrics, leaders(differences), differences, notes)
+
+
+def unlike(records: list[dict[str, Any]]) -> str:
+    """Which field keeps records from being compared; empty where none does."""
+    fields = {
+        "the data": [r["data"] for r in records],
+        "the metric's name": [r["metric"] for r in records],
+        "the number of samples": [r["n"] for r in records],
+        **{
+            f"the setting {name!r}": [
+                json.dumps(r["settings"].get(name), sort_keys=True) for r in records
+            ]
+            for name in sorted({name for r in records for name in r["settings"]})
+        },
+    }
+    return next((f"{name} differs" for name, values in fields.items() if len(set(values)) > 1), "")
+
+
+def _columns(rows: list[Row]) -> list[str]:
+    """The metrics that a row has a value for, in the order of the records."""
+    metrics = list(dict.fromkeys(metric for row in rows for metric in row.records))
+    return [metric for metric in metrics if any(row.has(metric) for row in rows)]
+
+
+def _label(folder: RunFolder, taken: dict[str, Any]) -> str:
+    name = folder.path.resolve().name
+    return name if name not in taken else str(folder.path)
+
+
+__all__ = ["Comparison", "column", "compare", "unlike"]

@@ -1,0 +1,152 @@
+"""The rows of a comparison: runs, or several seeds of one."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import re
+import statistics
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from safetensors.torch import load
+from torch import Tensor
+
+from ..runs import RunFolder
+
+REFERENCES = {
+    "training data": ("training data",),
+    "held-out data": ("held-out data",),
+    "floor": (
+        "Gaussian floor",
+        "hard floor",
+        "floor",
+        "perfect samples",
+        "equal distributions",
+        "equilibrium",
+        "no memory",
+    ),
+    "baseline": ("Gaussian baseline", "independent Bernoulli", "training mean", "commonest class"),
+}
+"""The reference rows of a table, and what records call them."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run, or runs that differ in their seed alone.
+
+    Arguments:
+        name: What the row is called.
+        folders: The run folders, by seed where there are several.
+        records: The records of each metric, one for each folder that was judged by it.
+        seeds: The seeds of training, where the runs say.
+    """
+
+    name: str
+    folders: tuple[RunFolder, ...]
+    records: dict[str, list[dict[str, Any]]] = field(repr=False)
+    seeds: tuple[int | None, ...] = ()
+
+    def each(self, metric: str) -> list[dict[str, Any]]:
+        """The metric's records that have a value."""
+        return [r for r in self.records.get(metric, []) if r["value"] is not None]
+
+    def has(self, metric: str) -> bool:
+        """Whether there is a value."""
+        return bool(self.each(metric))
+
+    def reason(self, metric: str) -> str:
+        """Why there is none; empty where there is one, or nobody asked."""
+        found = self.records.get(metric, [])
+        return "" if self.has(metric) or not found else found[0]["reason"]
+
+    def record(self, metric: str) -> dict[str, Any]:
+        """The metric's record: of several seeds their mean, with its standard error over seeds."""
+        found = self.each(metric)
+        if len(found) < 2:
+            return found[0]
+        values = [record["value"] for record in found]
+        return {
+            **found[0],
+            "value": statistics.fmean(values),
+            "uncertainty": statistics.stdev(values) / math.sqrt(len(values)),
+            "interval": None,
+            "method": f"standard error over {len(values)} seeds",
+            "each": values,
+        }
+
+    def reference(self, metric: str, kind: str) -> float | None:
+        """The value of a reference row, of the first run that has one."""
+        for record in self.each(metric):
+            for name in REFERENCES[kind]:
+                if name in record["reference"]:
+                    return record["reference"][name]
+        return None
+
+    @cached_property
+    def values(self) -> list[dict[str, Tensor]]:
+        """The values a sample of each run, by metric."""
+        return [_values(folder) for folder in self.folders]
+
+
+def grouped(runs: dict[str, tuple[RunFolder, dict[str, Any]]]) -> list[Row]:
+    """Rows in the order of the runs: those whose settings differ in the seed alone are one."""
+    groups: dict[str, list[str]] = {}
+    seeds: dict[str, int | None] = {}
+    for name, (folder, _) in runs.items():
+        config = copy.deepcopy(folder.read(folder.config))
+        train = config.get("train")
+        seeds[name] = train.pop("seed", None) if isinstance(train, dict) else None
+        key = json.dumps(config, sort_keys=True) if seeds[name] is not None else name
+        same = groups.setdefault(key, [])
+        if any(seeds[other] == seeds[name] for other in same):
+            same = groups.setdefault(name, [])  # the same run twice is no second seed
+        same.append(name)
+    rows: list[Row] = []
+    for names in groups.values():
+        ordered = sorted(names, key=lambda n: (seeds[n] is None, seeds[n] or 0))
+        records: dict[str, list[dict[str, Any]]] = {}
+        for name in ordered:
+            for record in runs[name][1].get("records", []):
+                complete = {**record, "data": _fingerprint(record, runs[name][1])}
+                records.setdefault(column(record["metric"]), []).append(complete)
+        title = names[0] if len(names) == 1 else _title(runs[names[0]][0], names, rows)
+        folders = tuple(runs[name][0] for name in ordered)
+        rows.append(Row(title, folders, records, tuple(seeds[name] for name in ordered)))
+    return rows
+
+
+def column(metric: str) -> str:
+    """The column of a metric: a record without a value does not know its extractor."""
+    return re.sub(r"\[.*\]", "", metric)
+
+
+def _title(folder: RunFolder, names: list[str], rows: list[Row]) -> str:
+    recipe = str(folder.read(folder.config).get("recipe") or names[0])
+    title = f"{recipe} ({len(names)} seeds)"
+    taken = {row.name for row in rows}
+    return title if title not in taken else f"{names[0]} ({len(names)} seeds)"
+
+
+def _fingerprint(record: dict[str, Any], tree: dict[str, Any]) -> Any:
+    data = record.get("data") or tree.get("data") or {}
+    return data.get("fingerprint") if isinstance(data, dict) else data
+
+
+def _values(folder: RunFolder) -> dict[str, Tensor]:
+    try:
+        return load((folder.path / "values.safetensors").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    except Exception as error:  # safetensors' own error has no base class to name
+        if type(error).__name__ != "SafetensorError":
+            raise
+        return {}
+
+
+def stacked(rows: Row, metric: str) -> Tensor:
+    """The metric's value of every seed, `(S,)`."""
+    return torch.tensor([record["value"] for record in rows.each(metric)], dtype=torch.float64)

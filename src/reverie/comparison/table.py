@@ -1,0 +1,245 @@
+"""The table of a comparison, for a terminal, a notebook, a paper or another program."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from ..records import number
+from .differences import Difference
+from .rows import REFERENCES, Row
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table of runs.
+
+    Arguments:
+        rows: Runs, or several seeds of one.
+        metrics: The names of the columns.
+        best: The row of each metric that is better than all others.
+        differences: The leader of each ranked metric against every other row.
+        notes: What cannot be ranked, and which field differs; what a dash means.
+    """
+
+    rows: list[Row]
+    metrics: list[str]
+    best: dict[str, str]
+    differences: list[Difference]
+    notes: list[str]
+
+    @property
+    def runs(self) -> list[str]:
+        """The names of the rows."""
+        return [row.name for row in self.rows]
+
+    def row(self, name: str) -> Row:
+        """The row of that name."""
+        return next(row for row in self.rows if row.name == name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: every value with all that is known of it."""
+        return {
+            "runs": {
+                row.name: {m: row.record(m) for m in self.metrics if row.has(m)}
+                for row in self.rows
+            },
+            "references": {
+                kind: {m: v for m in self.metrics if (v := self.reference(m, kind)) is not None}
+                for kind in REFERENCES
+            },
+            "best": self.best,
+            "differences": [each.to_dict() for each in self.differences],
+            "notes": self.notes,
+        }
+
+    def cell(self, name: str, metric: str) -> str:
+        """A value with its standard error or interval, or a dash."""
+        row = self.row(name)
+        if not row.has(metric):
+            return "-"
+        record = row.record(metric)
+        error, interval = record.get("uncertainty"), record.get("interval")
+        if interval is not None:
+            return f"{number(record['value'])} [{number(interval[0])}, {number(interval[1])}]"
+        return number(record["value"]) + (f" ± {error:.1g}" if error is not None else "")
+
+    def reference(self, metric: str, kind: str) -> float | None:
+        """The value of a reference row of the metric."""
+        found = (row.reference(metric, kind) for row in self.rows)
+        return next((value for value in found if value is not None), None)
+
+    def references(self) -> list[str]:
+        """The reference rows that any metric has."""
+        return [
+            k for k in REFERENCES if any(self.reference(m, k) is not None for m in self.metrics)
+        ]
+
+    def heading(self, metric: str) -> str:
+        """A metric with its unit and which way is better."""
+        record = next(row.record(metric) for row in self.rows if row.has(metric))
+        unit = f" ({record['unit']})" if record.get("unit") else ""
+        return f"{metric}{unit} {ARROWS[record['direction']]}".rstrip()
+
+    def cells(self) -> list[list[str]]:
+        """A line a metric: its heading, the runs' values, the reference rows'; the first names them."""
+        kinds = self.references()
+        lines = [["metric", *self.runs, *kinds]]
+        for metric in self.metrics:
+            beside = [self.reference(metric, kind) for kind in kinds]
+            shown = ["-" if value is None else number(value) for value in beside]
+            lines.append(
+                [self.heading(metric), *(self.cell(run, metric) for run in self.runs), *shown]
+            )
+        return lines
+
+    def verdicts(self) -> list[str]:
+        """A sentence for each ranked metric: who is better than whom, and by how much."""
+        lines = []
+        for metric in self.metrics:
+            found = [d for d in self.differences if d.metric == metric]
+            if not found:
+                continue
+            beaten = [d for d in found if d.verdict == "better"]
+            alike = [d.other for d in found if d.verdict != "better"]
+            text = f"{metric}: "
+            if beaten:
+                each = ", ".join(f"{d.other} (by {_by(d)})" for d in beaten)
+                text += f"{found[0].leader} is better than {each}"
+            if alike:
+                joined = ", ".join(alike)
+                text += "; " if beaten else f"{found[0].leader} is "
+                text += f"not distinguishable from {joined} at this n"
+            lines.append(text + ".")
+        return lines
+
+    # ---- for a terminal and a notebook
+
+    def to_rich(self, upright: bool = False) -> Table:
+        """For a terminal, a run a row, or `upright` a metric a row; the best is bold and starred."""
+        from rich.markup import escape as plain
+        from rich.table import Table
+
+        table = Table(caption="* better than all others", caption_justify="left")
+        heads = [*self.runs, *self.references()] if upright else self.metrics
+        table.add_column("metric" if upright else "run", no_wrap=not upright)
+        for head in heads:
+            table.add_column(plain(head), justify="right")
+        if upright:
+            for metric, cells in zip(self.metrics, self.cells()[1:], strict=True):
+                values = [self._starred(run, metric) for run in self.runs]
+                table.add_row(plain(cells[0]), *values, *cells[1 + len(self.runs) :])
+            return table
+        for run in self.runs:
+            table.add_row(plain(run), *(self._starred(run, metric) for metric in self.metrics))
+        for kind in self.references():
+            beside = [self.reference(metric, kind) for metric in self.metrics]
+            table.add_row(f"[dim]{kind}[/]", *("-" if v is None else number(v) for v in beside))
+        return table
+
+    def _starred(self, run: str, metric: str) -> str:
+        cell = self.cell(run, metric).replace(" ± ", "±").replace("[", r"\[")
+        return f"[bold]{cell}*[/]" if self.best.get(metric) == run else cell
+
+    def _repr_html_(self) -> str:
+        def line(cells: list[str], tag: str) -> str:
+            return "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
+
+        head, *body = self.cells()
+        rows = "".join(f"<tr>{line(cells, 'td')}</tr>" for cells in body)
+        return f"<table><tr>{line(head, 'th')}</tr>{rows}</table>"
+
+    # ---- for a paper or another program
+
+    def to_markdown(self) -> str:
+        """A table of GitHub's Markdown, the best in bold."""
+        head, *body = self.cells()
+        lines = [head, ["---", *("---:" for _ in head[1:])]]
+        for metric, cells in zip(self.metrics, body, strict=True):
+            best = self.best.get(metric)
+            runs = [
+                f"**{cell}**" if run == best else cell
+                for run, cell in zip(self.runs, cells[1:], strict=False)
+            ]
+            lines.append([cells[0], *runs, *cells[1 + len(runs) :]])
+        return "\n".join(
+            "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |" for cells in lines
+        )
+
+    def to_latex(self) -> str:
+        """A table for the package booktabs, the best in bold."""
+        head, *body = self.cells()
+        lines = [r"\begin{tabular}{l" + "r" * (len(head) - 1) + "}", r"\toprule"]
+        lines += [" & ".join(map(_tex, head)) + r" \\", r"\midrule"]
+        for metric, cells in zip(self.metrics, body, strict=True):
+            best = self.best.get(metric)
+            made = [_tex(cell) for cell in cells]
+            for place, run in enumerate(self.runs, start=1):
+                made[place] = rf"\textbf{{{made[place]}}}" if run == best else made[place]
+            lines.append(" & ".join(made) + r" \\")
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+
+    def to_csv(self) -> str:
+        """A line a value."""
+        buffer = io.StringIO()
+        out = csv.writer(buffer, lineterminator="\n")
+        out.writerow(
+            [
+                "run",
+                "metric",
+                "value",
+                "standard error",
+                "unit",
+                "direction",
+                "n",
+                "method",
+                "best",
+            ]
+        )
+        for row in self.rows:
+            for metric in self.metrics:
+                if not row.has(metric):
+                    continue
+                record = row.record(metric)
+                facts = [record.get(k) for k in ("unit", "direction", "n", "method")]
+                best = self.best.get(metric) == row.name
+                out.writerow(
+                    [
+                        row.name,
+                        record["metric"],
+                        record["value"],
+                        record["uncertainty"],
+                        *facts,
+                        best,
+                    ]
+                )
+        return buffer.getvalue()
+
+
+def _by(found: Difference) -> str:
+    if found.low is None or found.high is None:
+        return number(abs(found.value))
+    ends = sorted(abs(end) for end in (found.low, found.high))
+    return f"{number(abs(found.value))}, 95 % {number(ends[0])} to {number(ends[1])}"
+
+
+def _tex(text: str) -> str:
+    """Text as LaTeX sets it."""
+    special = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
+    special |= {
+        "±": r"$\pm$",
+        "↓": r"$\downarrow$",
+        "↑": r"$\uparrow$",
+        "^": r"\^{}",
+        "~": r"\~{}",
+    }
+    special["\\"] = r"\textbackslash{}"
+    return "".join(special.get(letter, letter) for letter in text)

@@ -1,0 +1,132 @@
+"""What latents carry: how many are in use, how much they say, and what a probe reads from them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError
+from ..metrics.latents import (
+    active_units,
+    aggregate_posterior,
+    kl_per_dimension,
+    knn_accuracy,
+    linear_probe,
+)
+from ..models.base import Encoder
+from ..models.vae import VAE
+from ..records import Record
+from ..training import looking
+from .doctor import diagnose
+from .subject import Subject, first
+
+PROBED = 10_000
+"""Training samples that probes are fitted to, at most."""
+
+
+def codes(subject: Subject) -> list[Record]:
+    """What the latents of held-out samples carry."""
+    if not isinstance(subject.model, Encoder):
+        reason = f"{subject.family} has no encoder"
+        names = ("active units", "mutual information", "linear probe")
+        return [Record(metric=name, value=None, reason=reason) for name in names]
+    return [*posteriors(subject), *probes(subject)]
+
+
+def posteriors(subject: Subject) -> list[Record]:
+    """Active units, and the rate split into information and the gap to the prior."""
+    if not isinstance(subject.model, VAE):
+        reason = f"{subject.family} has no posterior"
+        names = ("active units", "mutual information", "aggregate-posterior gap")
+        return [Record(metric=name, value=None, reason=reason) for name in names]
+    mean, log_var = posterior(subject.model, subject)
+    active, kl = active_units(mean), kl_per_dimension(mean, log_var)
+    total = mean.shape[1]
+    share = {"n": len(mean), "settings": {"prior": subject.loaded.config.prior.kind}}
+    cause = diagnose(subject, active.count, kl.value)
+    records = [
+        Record(
+            metric="active units",
+            value=float(active.count),
+            direction="none",
+            reference={"latents": float(total)},
+            settings={**share["settings"], "threshold": active.threshold},
+            n=len(mean),
+            warnings=(cause,) if cause else (),
+        ).showing(kl=[round(float(v), 5) for v in kl.value])
+    ]
+    if subject.loaded.config.prior.kind != "standard_normal":
+        reason = "estimated against N(0, I) alone, and this prior is another"
+        names = ("mutual information", "aggregate-posterior gap")
+        return [*records, *(Record(metric=n, value=None, reason=reason) for n in names)]
+    found = aggregate_posterior(mean, log_var, seed=subject.seed)
+    near = found.mutual_information > 0.9 * found.cap
+    warnings = ("it lies near its cap: it says no more than that it is large",) if near else ()
+    records.append(
+        Record(
+            metric="mutual information",
+            value=found.mutual_information,
+            unit="nats",
+            direction="none",
+            uncertainty=found.information_error,
+            method="standard error over samples",
+            reference={"cap ln n": found.cap, "rate": found.rate},
+            warnings=warnings,
+            **share,
+        )
+    )
+    records.append(
+        Record(
+            metric="aggregate-posterior gap",
+            value=found.gap,
+            unit="nats",
+            direction="lower",
+            uncertainty=found.gap_error,
+            method="standard error over samples",
+            reference={"rate": found.rate},
+            **share,
+        )
+    )
+    return records
+
+
+def posterior(model: VAE, subject: Subject) -> tuple[Tensor, Tensor]:
+    """Mean and log variance of q(z|x) of the held-out samples, `(n, Z)` both."""
+    means, log_vars = [], []
+    with looking(model):
+        for part in subject.in_range(subject.held_out):
+            q = model.posterior(part)
+            means.append(q.mean.cpu())
+            log_vars.append(q.log_var.cpu())
+    return torch.cat(means), torch.cat(log_vars)
+
+
+def probes(subject: Subject) -> list[Record]:
+    """How well simple classifiers tell the class of a code."""
+    names = ("linear probe", "kNN probe")
+    if subject.labels is None or subject.dataset.train.y is None:
+        reason = "the data has no labels"
+        return [Record(metric=name, value=None, reason=reason) for name in names]
+    count = min(PROBED, len(subject.dataset.train))
+    train = subject.loaded.encode(first(subject.dataset.train, count))
+    labels = subject.dataset.train.y[:count]
+    test = subject.loaded.encode(subject.held_out)
+    kind = "posterior mean" if isinstance(subject.model, VAE) else "codes"
+    settings = {"codes": kind, "fitted to": count}
+    try:
+        line = linear_probe(train, labels, test, subject.labels, seed=subject.seed)
+        near = knn_accuracy(train, labels, test, subject.labels)
+    except DataError as error:
+        return [Record(metric=name, value=None, reason=str(error)) for name in names]
+    reference = {"commonest class": line.majority}
+    return [
+        Record(
+            metric=name,
+            value=found.value,
+            direction="higher",
+            n=len(test),
+            reference=reference,
+            settings=settings,
+        ).with_interval(found.low, found.high, "95 % Wilson interval")
+        for name, found in (("linear probe", line.accuracy), ("kNN probe", near))
+    ]

@@ -1,0 +1,71 @@
+"""Why latents carry nothing, and what to change: the collapse doctor.
+
+A latent dimension is of use to a linear Gaussian model exactly when the data's variance along it is above
+beta sigma^2 (Lucas et al. 2019, section 4; Higgins et al. 2017 for beta): that many latents, and no more,
+can be active at the optimum. What is missing below that was lost on the way: by the decoder or in training.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..latent.likelihoods import GaussianLikelihood
+from ..models.vae import VAE
+from ..schedules import value_at
+from .subject import Subject
+
+CARRIES = 0.01
+"""Nats of KL below which a latent carries nothing."""
+
+
+def diagnose(subject: Subject, active: int, kl: Tensor) -> str:
+    """A sentence on latents that carry nothing: the cause, and what to change; empty if all is well."""
+    model = subject.model
+    assert isinstance(model, VAE)
+    total = model.latent
+    used = max(active, int((kl > CARRIES).sum()))
+    if used == total:
+        return ""
+    head = f"{total - used} of {total} latents carry nothing"
+    if used == 0:
+        head = "posterior collapse: no latent carries anything"
+    beta, likelihood = value_at(model.config.beta, 1, 1), model.likelihood
+    if isinstance(likelihood, GaussianLikelihood):
+        variances, sigma2 = eigenvalues(subject), float(likelihood.log_var.detach().exp())
+        worth = int((variances > sigma2).sum())
+        if worth < total and worth <= used + 1:
+            return (
+                f"{head}: sigma is too large (only {worth} directions of the data vary by more than "
+                f"sigma^2 = {sigma2:.3g}); lower model.likelihood.scale, or learn it "
+                "(model.likelihood.learn=true)"
+            )
+        if int((variances > beta * sigma2).sum()) < min(total, worth):
+            return f"{head}: beta = {beta:g} asks for more than they bring; lower model.beta"
+    elif beta > 1:
+        return f"{head}: beta = {beta:g} asks for more than they bring; lower model.beta towards 1"
+    if used > 0:
+        return ""
+    if insensitive(subject):
+        return (
+            f"{head}: the decoder does without them, whatever it is given it answers the same; take a "
+            "weaker decoder, or let the KL rise slowly (model.beta as a ramp from 0)"
+        )
+    return (
+        f"{head}, though the data would pay for more: lost in training; let the KL rise slowly "
+        "(model.beta as a ramp from 0), or lower train.optimizer.lr"
+    )
+
+
+def eigenvalues(subject: Subject) -> Tensor:
+    """The variances of the training data along its principal directions, in the networks' range."""
+    x = torch.cat(list(subject.in_range(subject.training))).cpu().flatten(1).double()
+    centred = x - x.mean(0)
+    return torch.linalg.eigvalsh(centred.T @ centred / max(len(x) - 1, 1))
+
+
+def insensitive(subject: Subject, count: int = 200) -> bool:
+    """Whether what is decoded hardly depends on the latents: below 1 % of the data's variance."""
+    x = subject.loaded.decode(subject.loaded.noise(count, seed=subject.seed)).as_subclass(Tensor)
+    data = subject.held_out[:count]
+    return float(x.var(0).mean()) < 0.01 * float(data.var(0).mean())

@@ -1,0 +1,178 @@
+"""How far samples are from held-out data in the features of an extractor, beside what real data scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError
+from ..features import distance_name
+from ..metrics.frechet import (
+    frechet_distance,
+    frechet_infinity,
+    gaussian_floor,
+    moments,
+    spread_by_subsampling,
+)
+from ..metrics.neighbours import expected_coverage, prdc
+from ..models.base import Sampler
+from ..records import Record
+from .subject import Subject
+
+NEIGHBOURS = 5
+QUICK = ("FD", "density", "coverage")
+OTHERS = ("training", "gaussian")
+"""What stands in the samples' place for reference."""
+COMPLETE = ("FD[", "FD infinity[", "FID")
+"""Metrics whose names say already which extractor they are of."""
+GROUPS = 20
+"""Groups of samples that are left out in turn for the spread of a distance."""
+ROWS = {"training": "training data", "gaussian": "Gaussian baseline"}
+
+
+def fidelity(subject: Subject) -> list[Record]:
+    """Frechet distance, density and coverage of samples against held-out data."""
+    if not isinstance(subject.model, Sampler):
+        return lacking(subject, QUICK)
+    try:
+        return [*distance(subject), *balls(subject, ("density", "coverage"), ("training",))]
+    except DataError as error:  # too few held-out samples: the other metrics still stand
+        return [Record(metric=name, value=None, reason=str(error)) for name in QUICK]
+
+
+def lacking(subject: Subject, names: tuple[str, ...]) -> list[Record]:
+    """The records of a model that does not sample."""
+    reason = f"{subject.family} has no prior to sample from"
+    return [Record(metric=name, value=None, reason=reason) for name in names]
+
+
+def settings(subject: Subject, **more: Any) -> dict[str, Any]:
+    """What two scores of features must share."""
+    return {
+        "extractor": subject.extractor.record(),
+        "reference": "held-out split",
+        "sampling_seed": subject.seed,
+        **more,
+    }
+
+
+def scored(
+    subject: Subject,
+    metric: str,
+    value: float,
+    direction: Any = "lower",
+    *,
+    uncertainty: float | None = None,
+    method: str = "",
+    reference: dict[str, float] | None = None,
+    warnings: tuple[str, ...] = (),
+    **more: Any,
+) -> Record:
+    """A record of a score of features."""
+    return Record(
+        metric=metric if metric.startswith(COMPLETE) else f"{metric}[{subject.extractor.tag}]",
+        value=value,
+        direction=direction,
+        uncertainty=uncertainty,
+        method=method,
+        n=subject.count,
+        reference=reference or {},
+        settings=settings(subject, **more),
+        warnings=warnings,
+    )
+
+
+def instead(
+    subject: Subject, score: Callable[[Tensor], float], of: tuple[str, ...] = OTHERS
+) -> Any:
+    """The score of other things in the samples' place."""
+    return {ROWS[name]: score(subject.features(name)) for name in of}
+
+
+def distance(subject: Subject) -> list[Record]:
+    """FD with its spread, its floor, and other things in the samples' place."""
+    held_out, samples = subject.features("held out"), subject.features("samples")
+    real, count, dimension = moments(held_out), subject.count, held_out.shape[1]
+    warnings, spread = (), None
+    if count < 10 * dimension:
+        warnings = (
+            f"{count:,} samples are few for {dimension} features: the distance is mostly bias; "
+            f"{10 * dimension:,} or more are needed",
+        )
+    quick = subject.protocol.quick
+    if not quick and count >= 2 * GROUPS:
+        spread = spread_by_subsampling(real, samples, subject.seed, GROUPS)
+    others = ("training",) if quick else OTHERS
+    reference = instead(subject, lambda x: frechet_distance(moments(x), real), others)
+    return [
+        scored(
+            subject,
+            distance_name(subject.extractor, count),
+            frechet_distance(moments(samples), real),
+            uncertainty=spread,
+            method="grouped jackknife of the samples" if spread is not None else "",
+            reference=reference | {"Gaussian floor": gaussian_floor(real, count)},
+            warnings=warnings,
+        )
+    ]
+
+
+def infinity(subject: Subject) -> list[Record]:
+    """The Frechet distance at infinitely many samples of both sides."""
+    held_out = subject.features("held out")
+    found = frechet_infinity(held_out, subject.features("samples"), subject.seed)
+    real = frechet_infinity(held_out, subject.features("training"), subject.seed)
+    name = distance_name(subject.extractor, subject.count)
+    return [
+        scored(
+            subject,
+            "FID infinity" if name == "FID" else name.replace("FD", "FD infinity"),
+            found.value,
+            uncertainty=found.error,
+            method="standard error of the intercept",
+            reference={"training data": real.value},
+        )
+    ]
+
+
+BALLS = ("precision", "recall", "density", "coverage")
+
+
+def balls(subject: Subject, names: tuple[str, ...], others: tuple[str, ...]) -> list[Record]:
+    """Precision, recall, density and coverage, from one pass over the distances."""
+    held_out = subject.features("held out")
+    found = prdc(held_out, subject.features("samples"), NEIGHBOURS)
+    beside = {ROWS[name]: prdc(held_out, subject.features(name), NEIGHBOURS) for name in others}
+    errors = _subsampled(subject)
+    equal = {
+        "density": 1.0,
+        "coverage": expected_coverage(len(held_out), subject.count, NEIGHBOURS),
+    }
+    return [
+        scored(
+            subject,
+            name,
+            getattr(found, name),
+            "higher",
+            uncertainty=errors.get(name),
+            method="spread of disjoint quarters, halved" if name in errors else "",
+            reference={row: getattr(other, name) for row, other in beside.items()}
+            | ({"equal distributions": equal[name]} if name in equal else {}),
+            k=NEIGHBOURS,
+        )
+        for name in names
+    ]
+
+
+def _subsampled(subject: Subject) -> dict[str, float]:
+    """The standard error of each by the spread over four disjoint parts: a bootstrap's copies would lie in
+    each other's balls."""
+    real, fake = subject.features("held out"), subject.features("samples")
+    if subject.protocol.quick or len(real) < 40 * NEIGHBOURS:
+        return {}
+    found = [prdc(real[i::4], fake[i::4], NEIGHBOURS) for i in range(4)]
+    spread = {n: torch.tensor([getattr(f, n) for f in found]).double().std() for n in BALLS}
+    return {name: float(value) / 2 for name, value in spread.items()}

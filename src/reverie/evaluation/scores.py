@@ -1,0 +1,216 @@
+"""All that is known of samples' quality: every score of features, each beside that of real data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import DataError
+from ..features.fidelity import INCEPTION
+from ..metrics.diversity import classifier_score, vendi_score
+from ..metrics.kernel import kid
+from ..metrics.mixture import feature_likelihood_divergence
+from ..metrics.prd import prd
+from ..metrics.sliced import sliced_wasserstein
+from ..metrics.spectrum import power_spectrum, spectrum_distance
+from ..metrics.two_sample import classifier_test, nearest_neighbour_test
+from ..models.base import Sampler
+from ..records import Record
+from .samples import (
+    BALLS,
+    OTHERS,
+    QUICK,
+    ROWS,
+    balls,
+    distance,
+    infinity,
+    instead,
+    lacking,
+    scored,
+)
+from .subject import Subject
+
+CENTRES = 2_000
+"""Samples of each side that the feature likelihood divergence is fitted on: its cost is their product."""
+
+
+def quality(subject: Subject) -> list[Record]:
+    """All that is known of samples' fidelity and diversity."""
+    names = (*QUICK, "FD infinity", "KID", "precision", "recall", "Vendi score", "FLD")
+    if not isinstance(subject.model, Sampler):
+        return lacking(subject, names)
+    parts: list[tuple[tuple[str, ...], Callable[[Subject], list[Record]]]] = [
+        (("FD",), distance),
+        (("FD infinity",), infinity),
+        (("precision", "recall", "density", "coverage"), lambda s: balls(s, BALLS, OTHERS)),
+        (("KID",), kernel_distance),
+        (("F8 of PRD", "F1/8 of PRD"), curve),
+        (("sliced Wasserstein",), sliced),
+        (("Vendi score", "classifier score"), diversity),
+        (("FLD",), divergence),
+        (("1-NN accuracy", "C2ST accuracy"), two_samples),
+        (("spectrum distance",), spectrum),
+    ]
+    records: list[Record] = []
+    for done, (lost, judge) in enumerate(parts):
+        subject.listener.worked("judging samples", done, len(parts))
+        try:
+            records += judge(subject)
+        except DataError as error:  # too few samples for one metric: the others still stand
+            records += [Record(metric=name, value=None, reason=str(error)) for name in lost]
+    return records
+
+
+def kernel_distance(subject: Subject) -> list[Record]:
+    """KID with the standard error of its U-statistic; it may be negative.
+
+    The cube of a product lets a few large features decide: all but the original's are first divided by
+    the standard deviation that they have on held-out data, one number for all of them.
+    """
+    held_out = subject.features("held out")
+    original = subject.extractor.name == INCEPTION
+    scale = 1.0 if original else 1 / max(float(held_out.var(0).mean().sqrt()), 1e-12)
+    real = held_out * scale
+    found = kid(real, subject.features("samples") * scale)
+    reference = instead(subject, lambda x: kid(real, x * scale).value, ("training",))
+    return [
+        scored(
+            subject,
+            "KID",
+            found.value,
+            uncertainty=found.error,
+            method="jackknife of the U-statistic",
+            reference=reference,
+            kernel="(x.y/d + 1)^3",
+            features="as they are" if original else "over their held-out deviation",
+        )
+    ]
+
+
+def curve(subject: Subject) -> list[Record]:
+    """The ends of the precision-recall curve of clusters."""
+    held_out = subject.features("held out")
+    found = prd(held_out, subject.features("samples"), seed=subject.seed)
+    real = prd(held_out, subject.features("training"), seed=subject.seed)
+    pairs = {"F8 of PRD": (found.f_8, real.f_8), "F1/8 of PRD": (found.f_1_8, real.f_1_8)}
+    return [
+        scored(
+            subject,
+            name,
+            value,
+            "higher",
+            reference={"training data": other},
+            clusters=20,
+            runs=10,
+        )
+        for name, (value, other) in pairs.items()
+    ]
+
+
+def sliced(subject: Subject) -> list[Record]:
+    """The Wasserstein distance averaged over directions."""
+    held_out = subject.features("held out")
+    found = sliced_wasserstein(held_out, subject.features("samples"), seed=subject.seed)
+    reference = instead(subject, lambda x: sliced_wasserstein(held_out, x, seed=subject.seed).w1)
+    return [
+        scored(
+            subject,
+            "sliced Wasserstein",
+            found.w1,
+            uncertainty=found.w1_error,
+            method="standard error over directions",
+            reference=reference,
+        )
+    ]
+
+
+def diversity(subject: Subject) -> list[Record]:
+    """The effective number of samples, and the classifier score where the extractor has classes."""
+    reference = instead(subject, vendi_score)
+    reference["held-out data"] = vendi_score(subject.features("held out"))
+    vendi = vendi_score(subject.features("samples"))
+    records = [scored(subject, "Vendi score", vendi, "higher", reference=reference, order=1)]
+    if not subject.extractor.card.classes:
+        return records
+    value, real = (
+        classifier_score(subject.extractor.probabilities(x))
+        for x in (subject.samples, subject.held_out)
+    )
+    reference = {"held-out data": real, "at most": float(subject.extractor.card.classes)}
+    return [*records, scored(subject, "classifier score", value, "higher", reference=reference)]
+
+
+def divergence(subject: Subject) -> list[Record]:
+    """The feature likelihood divergence, which sees copies of the training data too."""
+    train, held_out, samples = (
+        subject.features(name)[:CENTRES] for name in ("training", "held out", "samples")
+    )
+    found = feature_likelihood_divergence(train, held_out, samples, seed=subject.seed)
+    record = scored(
+        subject,
+        "FLD",
+        found.value,
+        uncertainty=found.error,
+        method="standard error over held-out samples",
+        reference={"equal distributions": 0.0},
+        centres=found.centres,
+    )
+    gap = scored(
+        subject,
+        "FLD gap",
+        found.gap,
+        "none",
+        reference={"held-out data": found.held_out_gap},
+        centres=found.centres,
+    )
+    return [record, gap]
+
+
+def two_samples(subject: Subject) -> list[Record]:
+    """How well classifiers tell samples from held-out data; one half is best."""
+    held_out, samples = subject.features("held out"), subject.features("samples")
+    near = nearest_neighbour_test(held_out, samples, seed=subject.seed)
+    line = classifier_test(held_out, samples, seed=subject.seed)
+    other = classifier_test(held_out, subject.features("training"), seed=subject.seed)
+    return [
+        scored(
+            subject,
+            "1-NN accuracy",
+            near.accuracy,
+            "lower",
+            uncertainty=near.deviation,
+            method="standard deviation under equality",
+            reference={"equal distributions": near.expected, "p": near.p},
+        ),
+        scored(
+            subject,
+            "C2ST accuracy",
+            line.accuracy,
+            "lower",
+            reference={"training data": other.accuracy, "equal distributions": 0.5, "p": line.p},
+        ),
+    ]
+
+
+def spectrum(subject: Subject) -> list[Record]:
+    """How far the power over spatial frequencies is from that of held-out pictures."""
+    if not subject.pictures or min(subject.held_out.shape[-2:]) < 8:
+        return []
+    real = power_spectrum(subject.held_out)
+    found = spectrum_distance(real, power_spectrum(subject.samples))
+    others = {
+        ROWS[n]: spectrum_distance(real, power_spectrum(getattr(subject, n))) for n in OTHERS
+    }
+    return [
+        Record(
+            metric="spectrum distance",
+            value=found.value,
+            unit="dB",
+            direction="lower",
+            uncertainty=found.error,
+            method="standard error over pictures",
+            n=subject.count,
+            reference={name: other.value for name, other in others.items()}
+            | {"floor": found.floor},
+            settings={"sampling_seed": subject.seed},
+        )
+    ]

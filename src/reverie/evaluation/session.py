@@ -1,0 +1,221 @@
+"""Judging, a metric after another: what it costs, what an interrupted session found, what all found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import safetensors.torch
+
+from ..hardware import machine
+from ..models.base import Likelihood, Reconstructor, Sampler
+from ..records import Record, record_from
+from ..runs import RunFolder, now, software
+from ..storage import write_bytes, write_text
+from ..verdict import verdict
+from .annealed import annealed
+from .codes import codes
+from .compute import compute
+from .critic import critic
+from .likelihood import few_draws, losses, many_draws
+from .memorisation import memorisation
+from .modes import modes
+from .reconstruction import likeness, squared_error
+from .samples import fidelity
+from .scores import quality
+from .subject import FEW, Subject
+
+Judge = Callable[[Subject], list[Record]]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A part of the judgement.
+
+    Arguments:
+        name: What it is called in progress and in the report.
+        judge: Computes its records.
+        when: "quick" at the end of training alone, "full" in `evaluate` alone, or "always".
+    """
+
+    name: str
+    judge: Judge
+    when: str = "full"
+
+    def asked(self, quick: bool) -> bool:
+        """Whether it is part of a judgement."""
+        return self.when in ("always", "quick" if quick else "full")
+
+
+# To add a metric: a function from Subject to records in a file of this folder, and a line here.
+MEASURES = (
+    Measure("held-out loss", losses, "always"),
+    Measure("likelihood", few_draws, "quick"),
+    Measure("likelihood", many_draws),
+    Measure("annealing", annealed),
+    Measure("reconstruction", squared_error, "always"),
+    Measure("reconstruction likeness", likeness),
+    Measure("samples", fidelity, "quick"),
+    Measure("samples", quality),
+    Measure("memorisation", memorisation),
+    Measure("modes", modes),
+    Measure("latents", codes),
+    Measure("critic", critic),
+    Measure("compute", compute, "always"),
+)
+
+
+def judge(subject: Subject, folder: RunFolder) -> list[Record]:
+    """All records of a model; what an interrupted session found is not computed again."""
+    measures = [m for m in MEASURES if m.asked(subject.protocol.quick)]
+    kept = Kept(subject, folder)
+    records: list[Record] = []
+    for done, measure in enumerate(measures):
+        key = f"{done}: {measure.name}"
+        subject.listener.worked(f"judging {measure.name}", done, len(measures))
+        if key not in kept.found:
+            begun = time.perf_counter()
+            made = measure.judge(subject)
+            kept.add(key, [record.in_group(measure.name) for record in made])
+            spent = time.perf_counter() - begun
+            kept.seconds[measure.name] = kept.seconds.get(measure.name, 0.0) + spent
+        records += kept.found[key]
+    subject.listener.worked("judging", len(measures), len(measures))
+    write_metrics(folder, subject, records, kept.seconds)
+    kept.clear()
+    return records
+
+
+class Kept:
+    """What a session has found so far, in the run folder, for the next one to go on from.
+
+    Arguments:
+        subject: What is judged; another model, protocol or data makes what is kept worthless.
+        folder: Where.
+    """
+
+    def __init__(self, subject: Subject, folder: RunFolder) -> None:
+        self.path = folder.path / "metrics.partial.json"
+        self.quick = subject.protocol.quick
+        facts = {
+            "model": subject.loaded.card.weights,
+            "data": subject.dataset.fingerprint,
+            "protocol": subject.protocol.to_dict(),
+            **software(),
+        }
+        self.key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        self.found: dict[str, list[Record]] = {}
+        self.seconds: dict[str, float] = {}
+        tree = folder.read(self.path)
+        if tree.get("key") == self.key:
+            for name, records in tree.get("found", {}).items():
+                self.found[name] = [record_from(record) for record in records]
+
+    def add(self, name: str, records: list[Record]) -> None:
+        """Keeps the records of a measure."""
+        self.found[name] = records
+        if self.quick:  # too short to be worth a file
+            return
+        tree: dict[str, Any] = {
+            "key": self.key,
+            "found": {
+                n: [record.to_dict(values=True) for record in found]
+                for n, found in self.found.items()
+            },
+        }
+        write_text(self.path, json.dumps(tree))
+
+    def clear(self) -> None:
+        """Forgets them: metrics.json holds them now."""
+        self.path.unlink(missing_ok=True)
+
+
+def write_metrics(
+    folder: RunFolder, subject: Subject, records: list[Record], seconds: dict[str, float]
+) -> None:
+    """Writes metrics.json and values.safetensors: complete records, and their values a sample."""
+    facts = provenance(subject)
+    values = {r.metric: r.values for r in records if r.values is not None}
+    write_bytes(folder.path / "values.safetensors", safetensors.torch.save(values))
+    tree = {
+        "records": [{**record.to_dict(), **facts} for record in records],
+        "verdict": verdict([record.to_dict() for record in records], folder.read_log()),
+        "protocol": subject.protocol.to_dict(),
+        "data": facts["data"],
+        "weights": facts["weights"],
+        "step": facts["step"],
+        "model_sha256": facts["checkpoint"],
+        "seed": subject.seed,
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+        "machine": facts["machine"],
+        "time": facts["time"],
+        **software(),
+    }
+    write_text(folder.metrics, json.dumps(tree, indent=2) + "\n")
+
+
+def provenance(subject: Subject) -> dict[str, Any]:
+    """What every record of a judgement rests on."""
+    card, dataset = subject.loaded.card, subject.dataset
+    trained = RunFolder(subject.loaded.folder)
+    made = trained.read(trained.provenance)
+    return {
+        "data": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "split": "test",
+            "train": len(dataset.train),
+            "test": len(dataset.test),
+        },
+        "seeds": {"training": made.get("seed"), "evaluation": subject.seed},
+        "weights": "average" if card.averaged else "raw",
+        "step": card.step,
+        "checkpoint": card.weights,
+        "selection": "last step",
+        "code": software(),
+        "machine": machine(),
+        "time": now(),
+    }
+
+
+def estimate(subject: Subject) -> dict[str, float]:
+    """Seconds that the dear parts will take, by timing a little of each first."""
+    loaded, count = subject.loaded, subject.count
+    x = subject.held_out[: min(50, count)]
+    found: dict[str, float] = {}
+    if isinstance(subject.model, Sampler):
+        found["drawing samples"] = timed(lambda: loaded.sample(64)) / 64 * count
+        one = timed(lambda: subject.extractor(x)) / len(x)
+        found["features"] = one * count * 2
+        # The distances of samples to samples and to the training data, each a product of features.
+        a = subject.extractor(x).double().repeat(-(-1000 // len(x)), 1)[:1000]
+        block = timed(lambda: (a @ a.T).sort(1))
+        pairs = 12 * count**2 + 2 * count * len(subject.dataset.train)
+        found["comparing features"] = block * pairs / 1e6
+    if isinstance(subject.model, Likelihood):
+        draws = subject.protocol.draws * min(subject.protocol.images, count) + FEW * count
+        few = timed(lambda: loaded.log_likelihood(x, draws=100)) / (100 * len(x))
+        found["bounding the likelihood"] = few * draws
+    if isinstance(subject.model, Reconstructor):
+        found["reconstructing"] = timed(lambda: loaded.reconstruct(x)) / len(x) * count
+    return found
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds that work takes, warmed up."""
+    work()
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def cost_line(seconds: dict[str, float], protocol_line: str) -> str:
+    """A sentence on what a judgement will cost."""
+    total = sum(seconds.values())
+    dear = max(seconds, key=lambda name: seconds[name]) if seconds else ""
+    size = f"{total:.0f} s" if total < 100 else f"{total / 60:.1f} min"
+    return f"{protocol_line}: about {size}" + (f", most of it {dear}" if dear else "")

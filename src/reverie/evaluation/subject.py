@@ -1,0 +1,175 @@
+"""What is judged: a model, its data and its samples, each made once and shared by all metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data.dataset import Dataset, Split
+from ..data.stream import to_range
+from ..errors import ConfigError
+from ..extracting import features_of
+from ..features import Extractor, extractor_for, open_extractor
+from ..loading import Loaded
+from ..monitor import Listener
+from ..spec import Pixels, affine
+from ..tensors import mix
+
+CHUNK = 500
+FEW = 50
+"""Draws of the bound on every held-out sample."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How a model is judged; values of unlike protocols are not compared.
+
+    Arguments:
+        samples: Samples to draw, and held-out samples to use, at most.
+        draws: Draws of the likelihood's bound; it tightens with them, so they are part of its name.
+        images: Held-out samples on which that many are drawn; `FEW` are drawn on all.
+        chains: Held-out samples on which the bound is checked by annealing; 0 leaves that out.
+        seed: Of samples, draws and subsets.
+        extractor: Whose features are compared; None takes the one for the data.
+        quick: Whether only what costs seconds is computed, as at the end of training.
+    """
+
+    samples: int = 10_000
+    draws: int = 5_000
+    images: int = 1_000
+    chains: int = 0
+    seed: int = 0
+    extractor: str | None = None
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("samples", 2), ("draws", 1), ("images", 2), ("chains", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is {getattr(self, name)}; write at least {least}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+class Subject:
+    """A trained model with everything that its judges share.
+
+    Arguments:
+        loaded: The model.
+        dataset: What it is judged on: the test split, with the training split for reference.
+        protocol: How.
+        listener: Who watches.
+    """
+
+    def __init__(
+        self, loaded: Loaded, dataset: Dataset, protocol: Protocol, listener: Listener
+    ) -> None:
+        self.loaded, self.dataset, self.protocol = loaded, dataset, protocol
+        self.model, self.listener = loaded.model, listener
+        self.count = min(protocol.samples, len(dataset.test))
+        self._features: dict[str, Tensor] = {}
+
+    @property
+    def family(self) -> str:
+        """What the model is called in messages, with its article."""
+        return self.model.family
+
+    @property
+    def pictures(self) -> bool:
+        """Whether samples are pictures."""
+        return isinstance(self.loaded.spec, Pixels)
+
+    @property
+    def seed(self) -> int:
+        """The seed of samples, draws and subsets."""
+        return self.protocol.seed
+
+    @cached_property
+    def held_out(self) -> Tensor:
+        """Held-out samples in data units, `(n, *shape)`."""
+        return first(self.dataset.test, self.count)
+
+    @cached_property
+    def labels(self) -> Tensor | None:
+        """Their labels, `(n,)`."""
+        return None if self.dataset.test.y is None else self.dataset.test.y[: self.count]
+
+    @cached_property
+    def training(self) -> Tensor:
+        """As many training samples."""
+        return first(self.dataset.train, self.count)
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """As many samples of the model; it must be a `Sampler`."""
+        return self.loaded.sample(self.count, seed=self.seed).as_subclass(Tensor)
+
+    @cached_property
+    def reconstructions(self) -> Tensor:
+        """The held-out samples through the latents and back; it must be a `Reconstructor`."""
+        return self.loaded.reconstruct(self.held_out).as_subclass(Tensor)
+
+    @cached_property
+    def gaussian(self) -> Tensor:
+        """Samples of a Gaussian with the training data's mean and covariance: a baseline, `(n, *shape)`."""
+        x = first(self.dataset.train, 10_000).flatten(1).double()
+        mean, centred = x.mean(0), x - x.mean(0)
+        values, vectors = torch.linalg.eigh(centred.T @ centred / max(len(x) - 1, 1))
+        generator = torch.Generator().manual_seed(mix(self.seed, 1))
+        noise = torch.randn(self.count, len(mean), generator=generator, dtype=torch.float64)
+        made = (mean + noise * values.clamp_min(0).sqrt() @ vectors.T).float()
+        made = made.view(self.count, *self.dataset.spec.shape)
+        return made.clamp(0, 1) if self.pictures else made
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        """Whose features are compared."""
+        named = self.protocol.extractor
+        return open_extractor(named or extractor_for(self.loaded.spec.shape, self.dataset.name))
+
+    def features(self, of: str) -> Tensor:
+        """Features `(n, D)` of "held out", "training", "samples", "reconstructions" or "gaussian".
+
+        Those of "all training" are `(N, D)`.
+        """
+        if of not in self._features:
+            if of == "held out":
+                made = features_of(self.dataset, "test", self.extractor, self.count)
+            elif of in ("training", "all training"):
+                count = self.count if of == "training" else len(self.dataset.train)
+                made = features_of(self.dataset, "train", self.extractor, count)
+            else:
+                made = self.extractor(getattr(self, of))
+            self._features[of] = made
+        return self._features[of]
+
+    def in_range(self, x: Tensor, chunk: int = CHUNK) -> Iterator[Tensor]:
+        """Samples in the range of the model's networks, in chunks on its device."""
+        scale, shift = affine(self.model.value_range)
+        for part in x.split(chunk):
+            yield (part * scale + shift).to(self.loaded.device)
+
+    def subset(self, count: int) -> Tensor:
+        """Which held-out samples stand for all: sorted rows, drawn by the seed.
+
+        The first ones would not do: the first half of MNIST's test split is the easier.
+        """
+        generator = torch.Generator().manual_seed(mix(self.seed, 2))
+        return torch.randperm(self.count, generator=generator)[:count].sort().values
+
+    @property
+    def nats_to_bits(self) -> float:
+        """Bits per dimension of a nat."""
+        return 1 / (math.log(2) * math.prod(self.loaded.spec.shape))
+
+
+def first(split: Split, count: int) -> Tensor:
+    """The first stored samples, in [0, 1] or data units: `(N, *shape)`."""
+    return to_range(split.rows(torch.arange(min(count, len(split)))))

@@ -1,0 +1,150 @@
+"""What the numbers of a run mean, in plain words: each sentence rests on a record."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .records import number
+
+Found = dict[str, dict[str, Any]]
+
+
+def verdict(records: list[dict[str, Any]], log: list[dict[str, Any]]) -> list[str]:
+    """Sentences on how good a model is, from its records and the log of its training."""
+    found = by_name(records)
+    lines = [
+        *likelihood_lines(found),
+        *reconstruction_lines(found),
+        *([coverage_line(found)] if "coverage" in found else []),
+        *memorisation_lines(found),
+        *mode_lines(found),
+        *latent_lines(found),
+    ]
+    if log and log[-1].get("health"):
+        lines.append(f"At the end of training: {log[-1]['health']}.")
+    return lines
+
+
+def warnings(records: list[dict[str, Any]]) -> list[str]:
+    """What a reader must know of single values, each with the metric it is about."""
+    return [
+        f"{record['metric']}: {text}"
+        for record in records
+        for text in record.get("warnings") or ()
+    ]
+
+
+def by_name(records: list[dict[str, Any]]) -> Found:
+    """Records that have a value, by the metric's name without its extractor."""
+    return {re.sub(r"\[.*\]", "", r["metric"]): r for r in records if r["value"] is not None}
+
+
+def likelihood_lines(found: Found) -> list[str]:
+    """What held-out samples cost, beside what no model can be below and what a trivial one reaches."""
+    if "held-out -elbo" not in found:
+        if "held-out distortion" not in found:
+            return []
+        value = number(found["held-out distortion"]["value"])
+        return [f"Held-out samples are given back at {value} nats."]
+    record = found["held-out -elbo"]
+    lines = [
+        f"Held-out samples cost {number(record['value'])} nats (-ELBO, standard error "
+        f"{number(record['uncertainty'])})."
+    ]
+    bound = next((r for name, r in found.items() if name.startswith("-log p(x) bound")), None)
+    if bound is not None:
+        draws = bound["settings"]["draws"]
+        gap = record["value"] - bound["value"]
+        lines.append(
+            f"With {draws:,} draws the bound is {number(bound['value'])} nats: the posterior's shape costs "
+            f"{number(gap)} of the ELBO or more."
+        )
+        floor = bound["reference"].get("hard floor")
+        if floor is not None:
+            least = bound["reference"]["independent Bernoulli"]
+            lines.append(
+                f"No model of these pixels can be below {number(floor)}; one without latents reaches "
+                f"{number(least)}."
+            )
+    return lines
+
+
+def reconstruction_lines(found: Found) -> list[str]:
+    """How well samples come back."""
+    if "reconstruction MSE" not in found:
+        return []
+    text = f"Reconstruction error: {number(found['reconstruction MSE']['value'])} (MSE"
+    others = [
+        f"{name} {number(found[name]['value'])}{' dB' * (name == 'PSNR')}"
+        for name in ("PSNR", "SSIM")
+        if name in found
+    ]
+    return [f"{', '.join([text, *others])})."]
+
+
+def coverage_line(found: Found) -> str:
+    """Diversity and fidelity beside what training data would score in the samples' place."""
+    coverage, distance = found["coverage"], found.get("FD") or found.get("FID")
+    reached = coverage["reference"]["training data"]
+    share = coverage["value"] / max(reached, 1e-9)
+    degrees = {0.9: "nearly all of the data", 0.6: "much of the data", 0.3: "a part of the data"}
+    words = next(
+        (words for least, words in degrees.items() if share > least), "little of the data"
+    )
+    line = (
+        f"Samples cover {words}: {100 * coverage['value']:.0f} % of held-out neighbourhoods, where real "
+        f"data reaches {100 * reached:.0f} %"
+    )
+    if distance is None:
+        return line + "."
+    return line + (
+        f"; {distance['metric']} is {number(distance['value'])}, where real data has "
+        f"{number(distance['reference']['training data'])}."
+    )
+
+
+def memorisation_lines(found: Found) -> list[str]:
+    """Whether it copies."""
+    if "C_T" not in found:
+        return []
+    record = found["C_T"]
+    if any("copies" in text for text in record.get("warnings") or ()):
+        return ["It copies its training data: see the warnings."]
+    if record.get("warnings"):
+        return ["Some samples may be copies of training data: see the warnings."]
+    return [
+        f"No sign of copying: samples lie no closer to the training data than held-out data does "
+        f"(C_T {record['value']:+.1f}; copies make it negative)."
+    ]
+
+
+def mode_lines(found: Found) -> list[str]:
+    """Which modes are reached."""
+    for name, what in (("modes reached", "modes"), ("clusters reached", "clusters of the data")):
+        if name in found:
+            record = found[name]
+            total = record["reference"]["all"]
+            return [f"Samples reach {record['value']:.0f} of {total:.0f} {what}."]
+    return []
+
+
+def latent_lines(found: Found) -> list[str]:
+    """What the latents carry."""
+    lines = []
+    if "active units" in found:
+        record = found["active units"]
+        rate = found.get("held-out rate")
+        carried = f", carrying {number(rate['value'])} nats" if rate else ""
+        total = record["reference"]["latents"]
+        lines.append(f"{record['value']:.0f} of {total:.0f} latents are in use{carried}.")
+    if "linear probe" in found:
+        value, common = (
+            found["linear probe"]["value"],
+            found["linear probe"]["reference"]["commonest class"],
+        )
+        lines.append(
+            f"A linear classifier reads the class from the code in {100 * value:.1f} % of cases "
+            f"(always the commonest: {100 * common:.1f} %)."
+        )
+    return lines
