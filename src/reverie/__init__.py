@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import recipes
+    from .benching import bench
     from .comparison import compare
     from .evaluation import evaluate
     from .loading import Loaded, load
@@ -30,6 +31,7 @@ _HOMES = {
     "Loaded": "loading",
     "evaluate": "evaluation",
     "compare": "comparison",
+    "bench": "benching",
 }
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "Loaded",
     "evaluate",
     "compare",
+    "bench",
     "recipes",
     "__version__",
 ]

@@ -22,7 +22,7 @@ def train(
         ),
     ] = None,
     data: Annotated[
-        str, typer.Option("--data", help="mnist, ring, grid, or a path to your own.")
+        str, typer.Option("--data", help="mnist, ring, grid, sprites, or a path to your own.")
     ] = "mnist",
     out: Annotated[
         str | None, typer.Option("--out", help="The run's folder [default: runs/RECIPE-DATA].")

@@ -18,9 +18,9 @@ from .idx import idx_files, is_idx_folder, read_idx
 from .images import read_images
 from .rowfile import reading
 from .source import Origin, Progress, Source, slug
-from .toys import read_grid, read_ring
+from .toys import read_grid, read_ring, read_sprites
 
-NAMES = ("mnist", "ring", "grid")
+NAMES = ("mnist", "ring", "grid", "sprites")
 
 
 def open_dataset(config: DataConfig, progress: Progress | None = None) -> Dataset:
@@ -48,7 +48,7 @@ def find(config: DataConfig) -> Origin:
         pinned = tuple((file, 0, int(digest[:12], 16)) for file, digest in SHA256.items())
         return Origin(name, name, pinned, lambda _: read_mnist(config), split=True)
     if name in NAMES:
-        reader = read_ring if name == "ring" else read_grid
+        reader = {"ring": read_ring, "grid": read_grid, "sprites": read_sprites}[name]
         return Origin(name, name, (), lambda _: reader(config), kept=False)
     path = Path(os.path.abspath(Path(name).expanduser()))
     with reading(name):

@@ -1,7 +1,7 @@
-"""The two mixtures of Gaussians on which mode collapse is counted.
+"""Data made by formulas: two mixtures of Gaussians on which modes are counted, and sprites.
 
-As in Lin et al., "PacGAN: The power of two samples in generative adversarial networks", 2018,
-section 4.1: a sample is of a mode when it lies within three sigma of its mean.
+The mixtures are as in Lin et al., "PacGAN: The power of two samples in generative adversarial
+networks", 2018, section 4.1: a sample is of a mode when it lies within three sigma of its mean.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from . import sprites
 from .config import DataConfig
 from .stack import Stack, StackSource
 
@@ -18,6 +19,7 @@ RING_SIGMA = 0.01
 GRID_SIGMA = 0.05
 TRAIN_COUNT = 100_000
 TEST_COUNT = 10_000
+SPRITES_TRAIN, SPRITES_TEST, SPRITE_SIDE = 50_000, 10_000, 64
 
 
 def ring_means() -> np.ndarray:
@@ -40,6 +42,25 @@ def read_ring(config: DataConfig) -> StackSource:
 def read_grid(config: DataConfig) -> StackSource:
     """100,000 and 10,000 points of 25 Gaussians; the label is the mode."""
     return _mixture(config, grid_means(), GRID_SIGMA, "grid")
+
+
+def read_sprites(config: DataConfig) -> StackSource:
+    """50,000 and 10,000 sprites of random factors; the label is the shape. Drawn at the size asked for."""
+    hw = config.hw or (SPRITE_SIDE, SPRITE_SIDE)
+    side = hw[0] if hw[0] == hw[1] else SPRITE_SIDE
+    counts = (SPRITES_TRAIN, SPRITES_TEST)
+    train, test = (_sprites(count, 2 * config.seed + i, side) for i, count in enumerate(counts))
+    return StackSource(config, train, test)
+
+
+def _sprites(count: int, seed: int, side: int) -> Stack:
+    x, factors = sprites.sample(count, seed, side)
+
+    def blocks() -> Iterator[np.ndarray]:
+        yield x
+
+    labels = np.array(sprites.SHAPES)[factors[:, 0]]
+    return Stack((1, side, side), np.dtype(np.uint8), count, blocks, labels, "sprites")
 
 
 def _mixture(config: DataConfig, means: np.ndarray, sigma: float, name: str) -> StackSource:

@@ -21,6 +21,7 @@ from .annealed import annealed
 from .codes import codes
 from .compute import compute
 from .critic import critic
+from .factors import factors
 from .likelihood import few_draws, losses, many_draws
 from .memorisation import memorisation
 from .modes import modes
@@ -64,6 +65,7 @@ MEASURES = (
     Measure("memorisation", memorisation),
     Measure("modes", modes),
     Measure("latents", codes),
+    Measure("factors", factors),
     Measure("critic", critic),
     Measure("compute", compute, "always"),
 )

@@ -1,0 +1,77 @@
+"""Whether latents tell the factors of variation apart, on data whose factors are known."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..data import sprites
+from ..metrics.dci import dci
+from ..metrics.disentanglement import factor_vae_score, irs, mig, modularity, sap
+from ..models.base import Encoder
+from ..records import Record
+from ..tensors import mix
+from .subject import Subject
+
+COUNT = 10_000
+NOMINAL = (0, 2)
+"""The shape has no order, and a rotation no ends."""
+
+
+def factors(subject: Subject) -> list[Record]:
+    """MIG, SAP, DCI, modularity, IRS and the FactorVAE score of posterior means on fresh sprites."""
+    if subject.dataset.name != "sprites":
+        return []
+    if not isinstance(subject.model, Encoder):
+        reason = f"{subject.family} has no encoder"
+        return [Record(metric=name, value=None, reason=reason) for name in ("MIG", "SAP", "DCI")]
+    _, height, width = subject.loaded.spec.shape
+    if height != width:
+        return [Record(metric="MIG", value=None, reason="sprites are drawn on squares alone")]
+    pictures, known = sprites.sample(COUNT, mix(subject.seed, 4), height)
+    codes, truth = subject.loaded.encode(pictures), torch.from_numpy(known)
+    if codes.shape[1] < 2:
+        return [
+            Record(metric="MIG", value=None, reason="a single latent has no second to lead by")
+        ]
+
+    def fixing(factor: int, count: int, seed: int) -> Tensor:
+        return subject.loaded.encode(sprites.sample(count, seed, height, factor)[0])
+
+    gaps = mig(codes, truth)
+    separated = sap(codes, truth, NOMINAL)
+    parts = dci(codes, truth, subject.seed, NOMINAL)
+    votes = factor_vae_score(codes, fixing, truth.shape[1], subject.seed)
+    names = list(sprites.FACTORS)
+    each = {name: round(float(gap), 4) for name, gap in zip(names, gaps.gaps, strict=True)}
+    values = {
+        "MIG": gaps.score,
+        "SAP": separated.score,
+        "DCI disentanglement": parts.disentanglement,
+        "DCI completeness": parts.completeness,
+        "DCI informativeness": parts.informativeness,
+        "modularity": modularity(codes, truth),
+        "IRS": irs(codes, truth).score,
+    }
+    settings = {"codes": "posterior mean", "bins": 20, "factors": ", ".join(names)}
+    made = [
+        Record(
+            metric=name,
+            value=value,
+            direction="higher",
+            n=COUNT,
+            settings=settings,
+            reference={"perfect": 1.0},
+        )
+        for name, value in values.items()
+    ]
+    made[0] = made[0].showing(gaps=each)
+    score = Record(
+        metric="FactorVAE score",
+        value=votes.score.value,
+        direction="higher",
+        n=COUNT,
+        settings={**settings, "votes": 800, "batch": 64},
+        reference={"chance": 1 / len(names), "perfect": 1.0},
+    )
+    return [*made, score.with_interval(votes.score.low, votes.score.high, "95 % Wilson interval")]
