@@ -35,7 +35,7 @@ LAYERS = [
     ["recipes"],
     ["training"],
     ["loading"],
-    ["fitting", "painting", "preparing", "verdict"],
+    ["fitting", "painting", "preparing", "verdict", "watching"],
     ["report", "writing"],
     ["evaluation"],
     ["comparison", "verbs"],

@@ -28,7 +28,11 @@ REPORT_SECONDS = 2.0
 HUGE = 1e10
 """A logged value beyond this is an explosion, even while it is finite."""
 
+ASKED = 10
+"""Several workers ask each other for signals every so many steps: a preempted job has half a minute."""
+
 Painter = Callable[[Model, int], list[Path]]
+Watcher = Callable[[Model], dict[str, float]]
 
 
 class Fitting:
@@ -40,18 +44,20 @@ class Fitting:
         plan: What stays the same.
         listener: Who watches.
         paint: Makes the pictures of a step, and returns where they are.
+        watch: Measures a model whenever it is painted; what it gives is logged.
     """
 
     def __init__(
-        self, run: RunFolder, state: State, plan: Plan, listener: Listener, paint: Painter
+        self,
+        run: RunFolder,
+        state: State,
+        plan: Plan,
+        listener: Listener,
+        paint: Painter,
+        watch: Watcher = lambda model: {},
     ) -> None:
-        self.run, self.state, self.plan, self.listener, self.paint = (
-            run,
-            state,
-            plan,
-            listener,
-            paint,
-        )
+        self.run, self.state, self.plan, self.listener = run, state, plan, listener
+        self.paint, self.watch = paint, watch
         self.units = {
             f"{phase.name}/{name}": unit
             for phase in state.model.phases()
@@ -59,6 +65,7 @@ class Fitting:
         }
         self.samples_per_step = per_step(state.model.phases()) * plan.config.batch
         self.history: dict[str, list[tuple[int, Tensor]]] = {}
+        self.watched: dict[str, float] = {}
         self.seconds = 0.0
         self.saved_step = -1
         self.picture_steps = picture_steps(plan.steps)
@@ -135,17 +142,14 @@ class Fitting:
                     self.history.setdefault(name, []).append((self.state.step, value))
                 step, now = self.state.step, time.perf_counter()
                 self.seconds = before + now - begun
+                if step in self.picture_steps:
+                    self.picture()
                 due = step % self.plan.config.log_every == 0 or step == last
                 if due or (world.size == 1 and now - reported > REPORT_SECONDS):
                     self.report(now - reported, step - reported_step)
                     reported, reported_step = now, step
-                if step in self.picture_steps:
-                    self.picture()
-                stop = (
-                    world.any(signals.number > 0)
-                    if due
-                    else world.size == 1 and signals.number > 0
-                )
+                asked = world.size == 1 or due or step % ASKED == 0
+                stop = asked and world.any(signals.number > 0)
                 if self.save_due(step, now - saved) and step < last and not stop:
                     self.keep()
                     saved = time.perf_counter()
@@ -189,8 +193,10 @@ class Fitting:
             [torch.stack([v.float() for _, v in self.history[n]]).mean() for n in names]
         )
         self.plan.world.average([means])
-        values = dict(zip(names, means.tolist(), strict=True))
+        # The leading worker alone watches, so that there is nothing to average.
+        values = dict(zip(names, means.tolist(), strict=True)) | self.watched
         self.history.clear()
+        self.watched = {}
         rate = steps * self.samples_per_step / max(seconds, 1e-9)
         left = (self.plan.steps - self.state.step) * self.samples_per_step
         progress = Progress(
@@ -248,6 +254,8 @@ class Fitting:
                 self.listener.pictured(path)
         except StorageError as error:
             self.listener.said(f"{error}; training goes on")
+        if self.state.step:
+            self.watched = self.watch(self.state.final)
 
 
 def picture_steps(steps: int) -> set[int]:

@@ -84,6 +84,21 @@ def keep_freed_memory() -> None:
         mallopt(parameter, value)
 
 
+def peak_memory() -> int | None:
+    """The most memory that this process has had, in MiB: of the GPU where there is one, else resident.
+
+    None where the system does not tell.
+    """
+    if torch.cuda.is_available():
+        return round(torch.cuda.max_memory_allocated() / 2**20)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 2**20 if platform.system() == "Darwin" else 2**10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+
+
 def machine() -> str:
     """The class of this machine, e.g. "AMD EPYC, 2 cores" or "NVIDIA H200"."""
     if torch.cuda.is_available():

@@ -17,7 +17,7 @@ from .display import for_a_person
 from .distributed import World, join, launch_id, leave
 from .errors import ModelFileError
 from .fitting import Fitting
-from .hardware import Device, Precision
+from .hardware import Device, Precision, peak_memory
 from .loading import Loaded
 from .monitor import Listener
 from .painting import Painter, gallery
@@ -35,6 +35,7 @@ from .runs import RunFolder, find_run, list_runs, new_run, now
 from .settings import Config
 from .storage import write_text
 from .training import per_step, start
+from .watching import Watch
 
 
 @dataclass
@@ -179,7 +180,9 @@ def _fit(folder: RunFolder, prepared: Prepared, world: World, listener: Listener
     each = per_step(prepared.model.phases()) * config.train.batch
     steps = parse(config.train.budget).steps(len(prepared.dataset.train), each)
     state, plan = start(prepared.model, config.train), plan_of(prepared, steps, world)
-    fitting = Fitting(folder, state, plan, listener, Painter(folder, prepared.dataset))
+    fitting = Fitting(
+        folder, state, plan, listener, Painter(folder, prepared.dataset), Watch(prepared.dataset)
+    )
     if not world.leads:
         world.wait()  # for what the dead left half written to be removed
         fitting.resume()
@@ -202,7 +205,8 @@ def finish(run: Run, dataset: Dataset, listener: Listener, seconds: float) -> No
     from .report import write_report
 
     folder = run.folder
-    folder.update_provenance({"finished": now(), "training_seconds": round(seconds, 2)})
+    spent = {"training_seconds": round(seconds, 2), "peak_memory_mib": peak_memory()}
+    folder.update_provenance({"finished": now(), **spent})
     gallery(folder, run.model, dataset)
     evaluate_run(folder, run.model, dataset, listener)
     write_report(folder)

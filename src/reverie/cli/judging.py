@@ -169,7 +169,9 @@ def runs(
 
 
 def inspect(
-    path: Annotated[str, typer.Argument(help="mnist, ring, grid, or a path to your own.")],
+    path: Annotated[
+        str, typer.Argument(help="mnist, ring, grid, sprites, or a path to your own.")
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="[PATH=VALUE]...", help="Settings, e.g. data.size=64."),

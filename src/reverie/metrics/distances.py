@@ -97,12 +97,12 @@ class Distances:
 
     def exact(self, i: Tensor, j: Tensor) -> Tensor:
         """The squared distances of pairs, `(P,)`, in float64 and no unit."""
+        squares = torch.empty(len(i), dtype=torch.float64, device=i.device)
         count = max(1, 2**16 // self.x.shape[1])
-        parts = [
-            (self.x[a].double() - self.y[b].double()).square().sum(1)
-            for a, b in zip(i.split(count), j.split(count), strict=True)
-        ]
-        return torch.cat(parts)
+        for to, a, b in zip(*(t.split(count) for t in (squares, i, j)), strict=True):
+            apart = self.x[a].double().sub_(self.y[b])
+            torch.sum(apart.square_(), 1, out=to)
+        return squares
 
     def scaled(self, squares: Tensor) -> Tensor:
         """Squared distances in the unit and type of the bounds; of coinciding samples all are 0."""
