@@ -296,9 +296,9 @@ def test_a_card_that_was_sealed_again_takes_no_memory_and_runs_nothing(change, f
 
 
 def test_a_later_version_is_named(folder):
-    reseal(folder, lambda tree: tree.update(schema_version=2, reverie="9.9"))
+    reseal(folder, lambda tree: tree.update(schema_version=3, reverie="9.9"))
     with pytest.raises(
-        ModelFileError, match=r"schema 2, and this is Reverie .* install Reverie 9\.9"
+        ModelFileError, match=r"schema 3, and this is Reverie .* install Reverie 9\.9"
     ):
         load_model(folder)
 

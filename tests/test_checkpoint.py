@@ -113,9 +113,9 @@ def test_another_schema_is_named(folder):
     path = folder / "step-0000000005" / "state.json"
     tree = json.loads(path.read_bytes())
     tree.pop("seal")
-    path.write_bytes(seal({**tree, "schema": 2}))
+    path.write_bytes(seal({**tree, "schema": 3}))
     found = checkpoint.load(folder)
-    assert found.step == 4 and "schema 2, expected 1" in found.damaged[0]
+    assert found.step == 4 and "schema 3, expected 2" in found.damaged[0]
 
 
 def test_a_save_that_fails_keeps_both_and_leaves_nothing_behind(folder, monkeypatch):

@@ -32,7 +32,7 @@ from .storage import (
     write_bytes,
 )
 
-SCHEMA = 1
+SCHEMA = 2
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
 NEXT = ".model.safetensors.next"

@@ -25,7 +25,7 @@ from .storage import (
     unseal,
 )
 
-SCHEMA = 1
+SCHEMA = 2
 KEPT = 2
 
 

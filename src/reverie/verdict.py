@@ -121,12 +121,15 @@ def memorisation_lines(found: Found) -> list[str]:
 
 def mode_lines(found: Found) -> list[str]:
     """Which modes are reached."""
+    parts = []
     for name, what in (("modes reached", "modes"), ("clusters reached", "clusters of the data")):
         if name in found:
             record = found[name]
-            total = record["reference"]["all"]
-            return [f"Samples reach {record['value']:.0f} of {total:.0f} {what}."]
-    return []
+            parts.append(f"{record['value']:.0f} of {record['reference']['all']:.0f} {what}")
+            fair = found.get("modes with a fair share")
+            if name == "modes reached" and fair and fair["value"] < record["value"]:
+                parts[-1] += f" ({fair['value']:.0f} with a fair share)"
+    return [f"Samples reach {' and '.join(parts)}."] if parts else []
 
 
 def latent_lines(found: Found) -> list[str]:

@@ -122,7 +122,7 @@ def clustered(subject: Subject, found: UnreachedModes) -> Record:
         "clusters reached",
         float(total - missing),
         "higher",
-        reference={"held-out data": total - found.expected, "all": float(total)},
+        reference={"held-out data": round(total - found.expected, 2), "all": float(total)},
         warnings=warnings,
         clusters=total,
     ).showing(unreached=found.representatives)
