@@ -34,8 +34,9 @@ def dcgan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
     """DCGAN at 28-32 pixels: strided convolutions, batch norm, no penalty: the historical control.
 
     Run:     reverie train dcgan --data mnist
-    Takes:   not measured yet.
-    Expect:  not measured yet.
+    Takes:   9.8 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
+    Expect:  FD[lenet-mnist-v1@ea277212] 87.77; coverage[lenet-mnist-v1@ea277212] 0.3316 (1 seed,
+             AMD EPYC, 2 cores, 1 thread, bfloat16, commit 5b4851ad09).
     Differs: Radford et al. (2016) have 64 pixels, four stages up to 1024 channels and batch 128.
     """
     generator = Conv(widths=(64, 128), norm="batch", init="normal")

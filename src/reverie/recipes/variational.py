@@ -52,8 +52,11 @@ def conv_vae(spec: Pixels | Vector) -> tuple[VAEConfig, TrainConfig]:
     """A convolutional VAE: two strided stages of 32 and 64 channels, 20 latents.
 
     Run:     reverie train conv-vae --data mnist
-    Takes:   not measured yet.
-    Expect:  not measured yet.
+    Takes:   8.8 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
+    Expect:  held-out -elbo 99.86 nats; held-out distortion 74.71 nats; -log p(x) bound, k=50 95
+             nats; reconstruction MSE 0.007318; FD[lenet-mnist-v1@ea277212] 149.6;
+             coverage[lenet-mnist-v1@ea277212] 0.3859 (1 seed, AMD EPYC, 2 cores, 1 thread,
+             bfloat16, commit 5b4851ad09).
     Differs: no paper; the shape of the DCGAN critic without norms, as PyTorch's examples have it.
     """
     network = convolutions(spec, Conv(widths=(32, 64), stem=16, up="nearest"))
@@ -65,8 +68,11 @@ def beta_vae(spec: Pixels | Vector) -> tuple[VAEConfig, TrainConfig]:
     """The VAE with a KL of weight 4: fewer latents in use, each with more of a meaning.
 
     Run:     reverie train beta-vae --data mnist
-    Takes:   not measured yet.
-    Expect:  not measured yet.
+    Takes:   63 s of training on AMD EPYC, 2 cores, 1 thread, float32.
+    Expect:  held-out -elbo 123.1 (sd 1.5) nats; held-out distortion 115.3 (sd 1.9) nats; -log p(x)
+             bound, k=50 114.2 (sd 1.8) nats; reconstruction MSE 0.02326 (sd 0.0010);
+             FD[lenet-mnist-v1@ea277212] 297.2 (sd 8.0); coverage[lenet-mnist-v1@ea277212] 0.3114
+             (sd 0.030) (3 seeds, AMD EPYC, 2 cores, 1 thread, float32, commit 5b4851ad09).
     Differs: Higgins et al. (2017) train convolutions on dSprites and CelebA; here it is `vae` with beta 4.
     """
     model, train = vae(spec)
