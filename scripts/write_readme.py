@@ -6,10 +6,12 @@ Run:  python scripts/write_readme.py
 from __future__ import annotations
 
 import json
-import re
 import statistics
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from marks import fill
 
 from reverie import recipes
 
@@ -30,19 +32,78 @@ def recipe_table() -> str:
 def benchmark_table() -> str:
     """A row a figure of the result files in benchmarks/results; what was not measured has no row."""
     rows = ["| what | measured | with |", "|---|---|---|"]
-    memory, startup = read("memory"), read("startup")
-    if memory:
-        growth = memory["growth"]
-        rows.append(
-            "| peak memory of training, 500,000 mapped images over 50,000 | "
-            f"{growth['peak']:.2f} times | `python -m benchmarks.memory`, commit {memory['commit']} |"
-        )
-    for name, seconds in startup.get("seconds", {}).items():
-        rows.append(
-            f"| seconds: {name} | {min(seconds):.2f} fastest, {statistics.median(seconds):.2f} median | "
-            f"`python -m benchmarks.startup`, commit {startup['commit']} |"
-        )
+    for name, figures in FIGURES.items():
+        tree = read(name)
+        made = f"`python -m benchmarks.{name}`, commit {tree.get('commit')}"
+        rows += [f"| {what} | {value} | {made} |" for what, value in figures(tree) if tree]
     return "\n".join(rows)
+
+
+def throughput(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each model against the tutorial's script and the floor."""
+    for each in tree.get("models", ()):
+        name = each["model"]
+        times = f"{each['over_tutorial_at_best_threads']:.2f} times"
+        yield f"images/s of `{name}` over the tutorial's script, each at its best threads", times
+        floors = [
+            f"{v:.2f} ({n} thread{'s' * (n != '1')})"
+            for n, v in each["over_floor_at_threads"].items()
+        ]
+        yield f"images/s of `{name}` over the hand-written floor", ", ".join(floors)
+
+
+def precision(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What Reverie chooses against fp32."""
+    for each in tree.get("sides", ()):
+        if each["side"] == "reverie's choice":
+            what = f"images/s of `conv-vae` over fp32, channels-first, {each['threads']} thread(s)"
+            yield what, f"{each['times']:.2f} times"
+
+
+def time_to_quality(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """`vae-fast` against the tutorial's VAE."""
+    if tree:
+        what = f"time until held-out -ELBO is {tree['goal']} nats: the tutorial's over `vae-fast`"
+        yield what, f"{tree['times_faster']:.1f} times"
+
+
+def memory(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """How peak memory grows with the number of images."""
+    if tree:
+        what = "peak memory of training, 500,000 mapped images over 50,000"
+        yield what, f"{tree['growth']['peak']:.2f} times"
+
+
+def startup(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Seconds of imports and first steps."""
+    for name, seconds in tree.get("seconds", {}).items():
+        value = f"{min(seconds):.2f} fastest, {statistics.median(seconds):.2f} median"
+        yield f"seconds: {name}", value
+
+
+def prdc(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Precision, recall, density and coverage against the library of that name."""
+    if tree:
+        share = tree["share"]
+        size = f"{tree['samples']:,} x {tree['samples']:,} x {tree['dimension']}"
+        yield (
+            f"PRDC of {size} features: seconds of `prdc` over ours",
+            f"{1 / share['seconds']:.1f} times",
+        )
+        yield (
+            f"PRDC of {size} features: our peak memory over that of `prdc`",
+            f"{share['megabytes']:.2f}",
+        )
+
+
+FIGURES: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, str]]]] = {
+    "throughput": throughput,
+    "precision": precision,
+    "time_to_quality": time_to_quality,
+    "memory": memory,
+    "startup": startup,
+    "prdc": prdc,
+}
 
 
 def read(name: str) -> dict[str, Any]:
@@ -52,19 +113,11 @@ def read(name: str) -> dict[str, Any]:
     return {} if tree.get("quick") else tree
 
 
-def fill(text: str, name: str, table: str) -> str:
-    """Replaces what stands between a table's two marks."""
-    start = f"<!-- {name}: written by scripts/write_readme.py -->"
-    form = re.compile(re.escape(start) + r".*?<!-- end -->", re.S)
-    assert form.search(text), f"README.md has no mark {start}"
-    return form.sub(lambda _: f"{start}\n{table}\n<!-- end -->", text)
-
-
 def main() -> None:
     """Fills both tables."""
     path = ROOT / "README.md"
-    text = fill(path.read_text(), "recipes", recipe_table())
-    path.write_text(fill(text, "benchmarks", benchmark_table()))
+    text = fill(path.read_text(), "recipes", "write_readme.py", recipe_table())
+    path.write_text(fill(text, "benchmarks", "write_readme.py", benchmark_table()))
 
 
 if __name__ == "__main__":
