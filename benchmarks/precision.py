@@ -28,13 +28,13 @@ def one(side: str, seconds: float, *overrides: str) -> None:
     """Trains one side for some seconds in this process, and prints its rate."""
     import torch
 
-    from reverie import preparing
+    from reverie import hardware, preparing
     from reverie.distributed import World
     from reverie.monitor import Listener
     from reverie.training import start, train_step
 
     if side == SIDES[0]:
-        preparing.keep_freed_memory = lambda: None
+        hardware.keep_freed_memory = lambda: None
     precision = "auto" if side == SIDES[3] else "fp32"
     settings = [f"train.precision={precision}", "train.batch=64", *overrides]
     prepared = preparing.prepare("conv-vae", "mnist", settings, Listener())

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .artifact import Card, load_model
 from .errors import ConfigError
-from .hardware import Device, pick_device
+from .hardware import Device, laid_out, pick_device
 from .models.base import (
     Decoder,
     Encoder,
@@ -64,7 +64,7 @@ class Loaded:
         self.folder = folder
         model, self.card = load_model(folder)
         self.device = pick_device(device)
-        self.model = model.to(self.device)
+        self.model = laid_out(model.to(self.device))
         self._scale, self._shift = affine(self.model.value_range)
 
     def __repr__(self) -> str:

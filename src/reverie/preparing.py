@@ -18,7 +18,7 @@ from .data.dataset import Dataset
 from .data.stream import Stream
 from .distributed import World, launch_id
 from .errors import ConfigError, ModelFileError
-from .hardware import keep_freed_memory, machine, pick_device, pick_precision
+from .hardware import is_convolutional, laid_out, machine, pick_device, pick_precision
 from .models.base import Model
 from .monitor import Listener
 from .runs import RunFolder, now, software
@@ -84,17 +84,9 @@ def assemble(config: Config, listener: Listener, dataset: Dataset | None = None)
 
 def build(config: Config, dataset: Dataset, device: torch.device) -> Model:
     """The model with the first weights of its seed, laid out for speed on its device."""
-    keep_freed_memory()
     torch.manual_seed(mix(config.train.seed, 0))
     model = config.model.build(dataset.spec).to(device)
-    if is_convolutional(model):
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model
-
-
-def is_convolutional(model: Model) -> bool:
-    """Whether it has convolutions, which gain from bf16 and from channels that lie together."""
-    return any(isinstance(module, torch.nn.Conv2d) for module in model.modules())
+    return laid_out(model)
 
 
 def read_config(folder: RunFolder) -> Config:
