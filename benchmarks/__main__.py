@@ -5,7 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("throughput", "precision", "time_to_quality", "memory", "prdc", "iwae", "startup")
+NAMES = (
+    "throughput",
+    "precision",
+    "time_to_quality",
+    "memory",
+    "prdc",
+    "iwae",
+    "evaluate",
+    "startup",
+)
 
 
 def main() -> None:
