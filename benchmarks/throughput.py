@@ -88,7 +88,7 @@ def rate_of(side: str, model: str, threads: int, seconds: float) -> float:
 def main() -> None:
     """Measures all sides by turns, prints the ratios and keeps them."""
     quick = arguments(__doc__).quick
-    rounds, seconds = (1, 2.0) if quick else (5, 5.0)
+    rounds, seconds = (1, 2.0) if quick else (3, 5.0)
     keys = [(side, threads) for threads in THREADS for side in SIDES]
     rows, records = [], []
     for model in MODELS:
