@@ -111,6 +111,13 @@ def test_seeds_of_one_recipe_are_one_row_and_differences_are_paired_by_seed(judg
     assert table.best == {"loss": "one (3 seeds)"}
 
 
+def test_rows_of_one_run_carry_the_caveat_of_their_seed(judged):
+    seeded(judged, "one", 10.0, 20.0)
+    judged("a", loss(1.0))
+    assert compare(["a"]).caveat == ""
+    assert compare(["a", "one-0", "one-1"]).caveat.startswith("One run each: a. Another seed")
+
+
 def test_rows_of_other_seeds_are_compared_by_welch(judged):
     seeded(judged, "one", 10.0, 20.0, 30.0)
     seeded(judged, "two", 11.0, 21.0)

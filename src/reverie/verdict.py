@@ -48,17 +48,18 @@ def likelihood_lines(found: Found) -> list[str]:
         value = number(found["held-out distortion"]["value"])
         return [f"Held-out samples are given back at {value} nats."]
     record = found["held-out -elbo"]
-    lines = [
-        f"Held-out samples cost {number(record['value'])} nats (-ELBO, standard error "
-        f"{number(record['uncertainty'])})."
-    ]
-    bound = next((r for name, r in found.items() if name.startswith("-log p(x) bound")), None)
-    if bound is not None:
-        draws = bound["settings"]["draws"]
+    error = record["uncertainty"]
+    spread = "" if error is None else f", standard error {number(error)}"
+    lines = [f"Held-out samples cost {number(record['value'])} nats (-ELBO{spread})."]
+    bounds = [r for name, r in found.items() if name.startswith("-log p(x) bound")]
+    if bounds:
+        bound = max(bounds, key=lambda r: r["settings"]["draws"])
         gap = record["value"] - bound["value"]
+        lost = (
+            f": the posterior's shape costs {number(gap)} of the ELBO or more" if gap > 0 else ""
+        )
         lines.append(
-            f"With {draws:,} draws the bound is {number(bound['value'])} nats: the posterior's shape costs "
-            f"{number(gap)} of the ELBO or more."
+            f"With {bound['settings']['draws']:,} draws the bound is {number(bound['value'])} nats{lost}."
         )
         floor = bound["reference"].get("hard floor")
         if floor is not None:
@@ -109,13 +110,18 @@ def memorisation_lines(found: Found) -> list[str]:
     if "C_T" not in found:
         return []
     record = found["C_T"]
-    if any("copies" in text for text in record.get("warnings") or ()):
+    texts = record.get("warnings") or ()
+    if any("copies" in text for text in texts):
         return ["It copies its training data: see the warnings."]
-    if record.get("warnings"):
+    if any("training sample" in text for text in texts):
         return ["Some samples may be copies of training data: see the warnings."]
+    near = found.get("nearest is training data")
+    if near is None:
+        return []
+    share, expected = near["value"], near["reference"]["held-out data"]
     return [
-        f"No sign of copying: samples lie no closer to the training data than held-out data does "
-        f"(C_T {record['value']:+.1f}; copies make it negative)."
+        f"No sign of copying: of all data, {100 * share:.1f} % of samples lie nearest to training data, "
+        f"where honest ones do in {100 * expected:.1f} % (C_T {record['value']:+.1f})."
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +26,7 @@ def evaluate(
     ] = 5_000,
     images: Annotated[
         int, typer.Option("--images", min=2, help="Held-out samples with so many draws.")
-    ] = 1_000,
+    ] = 200,
     chains: Annotated[
         int, typer.Option("--chains", min=0, help="Held-out samples to anneal (AIS, BDMC).")
     ] = 0,
@@ -145,10 +146,14 @@ def show_table(result: Comparison) -> None:
     """The table in the terminal, with what it means in words."""
     from rich.console import Console
 
-    console = Console()
+    # A file or a pipe has no width of its own that a table should be squeezed into.
+    console = Console(width=None if sys.stdout.isatty() else 200)
     upright = console.measure(result.to_rich()).minimum > console.width or len(result.runs) <= 4
-    console.print(result.to_rich(upright))
-    for text in [*result.verdicts(), *result.notes]:
+    table = result.to_rich(upright)
+    if upright and console.measure(table).maximum > console.width:
+        table = result.to_rich(upright, references=False)
+    console.print(table)
+    for text in [*result.verdicts(), result.caveat, *result.notes]:
         typer.echo(text)
 
 

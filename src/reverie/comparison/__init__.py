@@ -46,17 +46,14 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
     for metric in metrics:
         having = [row for row in rows if row.has(metric)]
         why = unlike([record for row in having for record in row.each(metric)])
+        if all(row.each(metric)[0]["direction"] == "none" for row in having):
+            continue
         if why:
             notes.append(f"{metric}: not ranked, since {why}")
         elif len(having) > 1:
             differences += compare_rows(having, metric)
     differences = corrected(differences)
-    notes += [
-        f"{row.name}, {metric}: - ({row.reason(metric)})"
-        for row in rows
-        for metric in metrics
-        if row.reason(metric)
-    ]
+    notes += [note for row in rows for note in _lacking(row, metrics)]
     return Comparison(rows, metrics, leaders(differences), differences, notes)
 
 
@@ -74,6 +71,15 @@ def unlike(records: list[dict[str, Any]]) -> str:
         },
     }
     return next((f"{name} differs" for name, values in fields.items() if len(set(values)) > 1), "")
+
+
+def _lacking(row: Row, metrics: list[str]) -> list[str]:
+    """What the dashes of a row mean, a line a reason."""
+    found: dict[str, list[str]] = {}
+    for metric in metrics:
+        if reason := row.reason(metric):
+            found.setdefault(reason, []).append(metric)
+    return [f"{row.name}, {', '.join(each)}: - ({why})" for why, each in found.items()]
 
 
 def _columns(rows: list[Row]) -> list[str]:

@@ -31,6 +31,16 @@ PLANES = (
         "Down and left of held-out data: samples lie closer to training data than they should.",
     ),
 )
+HEADLINES = (
+    "held-out -elbo:",
+    "-log p(x)",
+    "reconstruction MSE:",
+    "FD:",
+    "FID:",
+    "recall:",
+    "coverage:",
+)
+"""The metrics whose verdicts open the page; the others stand folded under the table."""
 FACTS = (
     "recipe",
     "data",
@@ -66,7 +76,9 @@ def content(table: Comparison) -> dict[str, Any]:
         "data": ", ".join(dict.fromkeys(_data(table))) or "data unknown",
         "command": "reverie compare "
         + " ".join(shlex.quote(str(f.path)) for row in table.rows for f in row.folders),
-        "verdicts": table.verdicts(),
+        "verdicts": [text for text in table.verdicts() if text.startswith(HEADLINES)],
+        "others": [text for text in table.verdicts() if not text.startswith(HEADLINES)],
+        "caveat": table.caveat,
         "warnings": warnings(table),
         "head": head,
         "groups": groups(table),

@@ -41,6 +41,17 @@ class Comparison:
         """The names of the rows."""
         return [row.name for row in self.rows]
 
+    @property
+    def caveat(self) -> str:
+        """What must be known of rows of a single run; empty where there are none to compare."""
+        alone = [row.name for row in self.rows if len(row.folders) == 1]
+        if not alone or len(self.rows) < 2:
+            return ""
+        return (
+            f"One run each: {', '.join(alone)}. Another seed may turn round what is found here; "
+            "`reverie bench` trains several."
+        )
+
     def row(self, name: str) -> Row:
         """The row of that name."""
         return next(row for row in self.rows if row.name == name)
@@ -57,6 +68,7 @@ class Comparison:
                 for kind in REFERENCES
             },
             "best": self.best,
+            "caveat": self.caveat,
             "differences": [each.to_dict() for each in self.differences],
             "notes": self.notes,
         }
@@ -105,7 +117,8 @@ class Comparison:
         """A sentence for each ranked metric: who is better than whom, and by how much."""
         lines = []
         for metric in self.metrics:
-            found = [d for d in self.differences if d.metric == metric]
+            # Where no uncertainty is known there is nothing to say but what the table shows.
+            found = [d for d in self.differences if d.metric == metric and d.p is not None]
             if not found:
                 continue
             beaten = [d for d in found if d.verdict == "better"]
@@ -123,24 +136,29 @@ class Comparison:
 
     # ---- for a terminal and a notebook
 
-    def to_rich(self, upright: bool = False) -> Table:
-        """For a terminal, a run a row, or `upright` a metric a row; the best is bold and starred."""
+    def to_rich(self, upright: bool = False, references: bool = True) -> Table:
+        """For a terminal, a run a row, or `upright` a metric a row; the best is bold and starred.
+
+        Where there is no room for the reference rows they stand on the page alone.
+        """
         from rich.markup import escape as plain
         from rich.table import Table
 
         table = Table(caption="* better than all others", caption_justify="left")
-        heads = [*self.runs, *self.references()] if upright else self.metrics
+        kinds = self.references() if references else []
+        heads = [*self.runs, *kinds] if upright else self.metrics
         table.add_column("metric" if upright else "run", no_wrap=not upright)
         for head in heads:
             table.add_column(plain(head), justify="right")
         if upright:
             for metric, cells in zip(self.metrics, self.cells()[1:], strict=True):
                 values = [self._starred(run, metric) for run in self.runs]
-                table.add_row(plain(cells[0]), *values, *cells[1 + len(self.runs) :])
+                beside = cells[1 + len(self.runs) :] if references else []
+                table.add_row(plain(cells[0]), *values, *beside)
             return table
         for run in self.runs:
             table.add_row(plain(run), *(self._starred(run, metric) for metric in self.metrics))
-        for kind in self.references():
+        for kind in kinds:
             beside = [self.reference(metric, kind) for metric in self.metrics]
             table.add_row(f"[dim]{kind}[/]", *("-" if v is None else number(v) for v in beside))
         return table

@@ -23,7 +23,7 @@ def evaluate(
     data: str | DataConfig | None = None,
     samples: int = 10_000,
     draws: int = 5_000,
-    images: int = 1_000,
+    images: int = 200,
     chains: int = 0,
     extractor: str | None = None,
     quick: bool = False,
@@ -66,6 +66,7 @@ def evaluate(
         open_dataset(config, listener.worked) if own else fitting_data(loaded, config, listener)
     )
     subject = Subject(loaded, dataset, protocol, listener)
+    subject.extractor.check(tuple(loaded.spec.shape))
     if not protocol.quick:
         what = f"{subject.count:,} samples, {protocol.draws:,} draws"
         listener.said(cost_line(estimate(subject), what))

@@ -35,7 +35,6 @@ def annealed(subject: Subject) -> list[Record]:
         "steps": HOW.steps,
         "chains": HOW.chains,
         "leapfrogs": HOW.leapfrogs,
-        "acceptance": round(float(found.acceptance.mean()), 3),
     }
     return [
         Record(
@@ -47,7 +46,7 @@ def annealed(subject: Subject) -> list[Record]:
             method="standard error over samples",
             n=count,
             settings=settings,
-        ),
+        ).showing(acceptance=round(float(found.acceptance.mean()), 3)),
         Record(
             metric="BDMC gap",
             value=gap,

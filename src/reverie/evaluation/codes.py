@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..data.stream import to_range
 from ..errors import DataError
 from ..metrics.latents import (
     active_units,
@@ -18,7 +19,7 @@ from ..models.vae import VAE
 from ..records import Record
 from ..training import looking
 from .doctor import diagnose
-from .subject import Subject, first
+from .subject import Subject, drawn
 
 PROBED = 10_000
 """Training samples that probes are fitted to, at most."""
@@ -107,12 +108,12 @@ def probes(subject: Subject) -> list[Record]:
     if subject.labels is None or subject.dataset.train.y is None:
         reason = "the data has no labels"
         return [Record(metric=name, value=None, reason=reason) for name in names]
-    count = min(PROBED, len(subject.dataset.train))
-    train = subject.loaded.encode(first(subject.dataset.train, count))
-    labels = subject.dataset.train.y[:count]
+    part = drawn(subject.dataset.train, PROBED)
+    train, labels = subject.loaded.encode(to_range(part.x)), part.y
+    assert labels is not None
     test = subject.loaded.encode(subject.held_out)
     kind = "posterior mean" if isinstance(subject.model, VAE) else "codes"
-    settings = {"codes": kind, "fitted to": count}
+    settings = {"codes": kind, "fitted to": len(train)}
     try:
         line = linear_probe(train, labels, test, subject.labels, seed=subject.seed)
         near = knn_accuracy(train, labels, test, subject.labels)

@@ -23,7 +23,6 @@ def compute(subject: Subject) -> list[Record]:
         Record(
             metric="parameters",
             value=float(sum(p.numel() for p in subject.model.parameters())),
-            direction="lower",
         )
     ]
     facts = {"training time": ("training_seconds", "s"), "peak memory": ("peak_memory_mib", "MiB")}
@@ -31,9 +30,7 @@ def compute(subject: Subject) -> list[Record]:
         value = made.get(key)
         record = Record(metric=name, value=None, reason="the run does not say")
         if value is not None:
-            record = Record(
-                metric=name, value=float(value), unit=unit, direction="lower", settings=where
-            )
+            record = Record(metric=name, value=float(value), unit=unit, settings=where)
         records.append(record)
     if isinstance(subject.model, Sampler):
         records.append(speed(subject))
@@ -52,7 +49,6 @@ def speed(subject: Subject) -> Record:
         metric="sampling speed",
         value=best,
         unit="samples/s",
-        direction="higher",
         n=DRAWN,
         settings={"device": str(subject.loaded.device)},
     )

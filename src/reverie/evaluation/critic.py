@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from ..losses.adversarial import Wasserstein
+from ..losses.adversarial import Hinge, NonSaturating
 from ..models.gan import GAN
 from ..records import Record
 from ..training import looking
@@ -25,13 +27,17 @@ def critic(subject: Subject) -> list[Record]:
     }
     overfit = above(scores["training"], scores["held_out"])
     ahead = above(scores["held_out"], scores["samples"])
+    # Of two sets that are alike: Mann & Whitney (1947).
+    m, n = len(scores["training"]), len(scores["held_out"])
+    deviation = math.sqrt((m + n + 1) / (12 * m * n))
     warnings = ()
-    if overfit > 0.6:
+    if overfit > max(0.6, 0.5 + 3 * deviation):
         warnings = (
             f"the critic tells training from held-out data ({100 * overfit:.0f} % of pairs): it has "
             "learned the training set by heart; use more data, or stop earlier",
         )
     share = {"n": subject.count, "settings": {"sampling_seed": subject.seed}}
+    known = {"uncertainty": deviation, "method": "standard deviation where both are alike"}
     records = [
         Record(
             metric="critic: training above held-out",
@@ -39,6 +45,7 @@ def critic(subject: Subject) -> list[Record]:
             direction="none",
             reference={"no memory": 0.5},
             warnings=warnings,
+            **known,
             **share,
         ),
         Record(
@@ -46,10 +53,11 @@ def critic(subject: Subject) -> list[Record]:
             value=ahead,
             direction="none",
             reference={"equilibrium": 0.5},
+            **known,
             **share,
         ),
     ]
-    if not isinstance(model.config.game, Wasserstein):
+    if isinstance(model.config.game, NonSaturating | Hinge):
         # Only a score whose 0 is the border between real and generated has a sign that means something.
         signs = {name: float(values.sign().mean()) for name, values in scores.items()}
         records.append(

@@ -10,11 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..latent.likelihoods import GaussianLikelihood
+from ..latent.likelihoods import Gaussian, GaussianLikelihood
 from ..models.vae import VAE
 from ..schedules import value_at
 from .subject import Subject
 
+END = 10**15
+"""Samples by which any schedule has ended."""
 CARRIES = 0.01
 """Nats of KL below which a latent carries nothing."""
 
@@ -30,15 +32,19 @@ def diagnose(subject: Subject, active: int, kl: Tensor) -> str:
     head = f"{total - used} of {total} latents carry nothing"
     if used == 0:
         head = "posterior collapse: no latent carries anything"
-    beta, likelihood = value_at(model.config.beta, 1, 1), model.likelihood
+    beta, likelihood = value_at(model.config.beta, END, END), model.likelihood
     if isinstance(likelihood, GaussianLikelihood):
         variances, sigma2 = eigenvalues(subject), float(likelihood.log_var.detach().exp())
         worth = int((variances > sigma2).sum())
         if worth < total and worth <= used + 1:
+            law = model.config.likelihood
+            learned = "the learned " if isinstance(law, Gaussian) and law.learn else ""
+            few = f"only {worth} directions of the data vary by more than {learned}sigma^2"
+            if learned or worth == len(variances):
+                return f"{head}: {few} = {sigma2:.3g}; fewer latents (model.latent) would do"
             return (
-                f"{head}: sigma is too large (only {worth} directions of the data vary by more than "
-                f"sigma^2 = {sigma2:.3g}); lower model.likelihood.scale, or learn it "
-                "(model.likelihood.learn=true)"
+                f"{head}: sigma is too large ({few} = {sigma2:.3g}); lower model.likelihood.scale, or "
+                "learn it (model.likelihood.learn=true)"
             )
         if int((variances > beta * sigma2).sum()) < min(total, worth):
             return f"{head}: beta = {beta:g} asks for more than they bring; lower model.beta"
@@ -61,7 +67,9 @@ def eigenvalues(subject: Subject) -> Tensor:
     """The variances of the training data along its principal directions, in the networks' range."""
     x = torch.cat(list(subject.in_range(subject.training))).cpu().flatten(1).double()
     centred = x - x.mean(0)
-    return torch.linalg.eigvalsh(centred.T @ centred / max(len(x) - 1, 1))
+    # Of X'X and XX', which share what is not 0, the smaller: pixels squared may not fit in memory.
+    squares = centred.T @ centred if x.shape[1] <= len(x) else centred @ centred.T
+    return torch.linalg.eigvalsh(squares / max(len(x) - 1, 1))
 
 
 def insensitive(subject: Subject, count: int = 200) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from ..metrics.baselines import binarisation_floor, independent_bernoulli
 from ..models.base import Batch, Inspectable, Likelihood
 from ..models.vae import VAE
 from ..records import Record, mean_record
-from ..tensors import noise_of
+from ..tensors import mix, noise_of
 from ..training import looking
 from .subject import FEW, Subject
 
@@ -35,7 +36,7 @@ def losses(subject: Subject) -> list[Record]:
             f"held-out {name}",
             torch.cat(values),
             units[name],
-            "lower",
+            "none" if name == "rate" else "lower",
             reference=anchors(subject) if name in ("-elbo", "distortion") else None,
             likelihood=law,
         )
@@ -48,11 +49,10 @@ def few_draws(subject: Subject) -> list[Record]:
     name = f"-log p(x) bound, k={FEW}"
     if not isinstance(subject.model, Likelihood):
         return [Record(metric=name, value=None, reason=f"{subject.family} has no likelihood")]
-    values = -subject.loaded.log_likelihood(subject.held_out, draws=FEW, seed=subject.seed)
     return [
         mean_record(
             name,
-            values,
+            subject.few_bound,
             "nats",
             "lower",
             reference=anchors(subject),
@@ -68,19 +68,18 @@ def many_draws(subject: Subject) -> list[Record]:
     The few draws' bound is known of every sample, and what more draws add varies little between them. So
     the mean over all of the first plus the mean over the subset of the second has nearly the error of all
     samples at a tenth of the cost (Cochran 1977, "Sampling Techniques", section 9.8, a difference
-    estimator).
+    estimator). Its values a sample have that mean, and as standard error that of the estimator.
     """
     draws = subject.protocol.draws
     name = f"-log p(x) bound, k={draws}"
     model = subject.model
     if not isinstance(model, VAE):
-        return [Record(metric=name, value=None, reason=f"{subject.family} has no likelihood")]
-    noise = noise_of(subject.seed, subject.loaded.device)
+        reason = f"{subject.family} has no likelihood"
+        return [Record(metric=name, value=None, reason=reason)] if draws != FEW else []
+    noise = noise_of(mix(subject.seed, 5), subject.loaded.device)
     rows = subject.subset(min(subject.protocol.images, subject.count))
-    few, many, ess = [], [], []
+    many, ess = [], []
     with looking(model):
-        for part in subject.in_range(subject.held_out):
-            few.append(-model.importance(part, noise, FEW).value.cpu())
         parts = list(subject.in_range(subject.held_out[rows], 50))
         for done, part in enumerate(parts):
             subject.listener.worked(f"drawing {draws:,} latents a sample", done, len(parts))
@@ -88,11 +87,8 @@ def many_draws(subject: Subject) -> list[Record]:
             many.append(-found.value.cpu())
             ess.append(found.ess.cpu())
     subject.listener.worked(f"drawing {draws:,} latents a sample", len(parts), len(parts))
-    cheap, dear, weights = torch.cat(few), torch.cat(many), torch.cat(ess)
-    gain = dear - cheap[rows]
-    spread = gain.var() * (1 / len(rows) - 1 / subject.count) if len(rows) > 1 else 0.0
-    error = math.sqrt(float(dear.var() / subject.count + spread))
-    bound = cheap + gain.mean()
+    weights = torch.cat(ess)
+    bound = carried_over(subject.few_bound.double(), torch.cat(many), rows)
     settings = {
         "likelihood": subject.loaded.config.likelihood.kind,
         "draws": draws,
@@ -106,20 +102,9 @@ def many_draws(subject: Subject) -> list[Record]:
             f"{100 * low:.0f} % of samples rest on fewer than 10 effective draws of {draws:,}: the bound "
             "is loose there; draw more, or anneal (--chains)",
         )
+    record = mean_record(name, bound, "nats", "lower", anchors(subject), **settings)
     return [
-        Record(
-            metric=name,
-            value=float(bound.mean()),
-            unit="nats",
-            direction="lower",
-            uncertainty=error,
-            method="standard error over samples, of a difference estimator",
-            n=subject.count,
-            reference=anchors(subject),
-            settings=settings,
-            warnings=warnings,
-            values=bound.float(),
-        ),
+        *([replace(record, warnings=warnings)] if draws != FEW else []),
         Record(
             metric="effective draws",
             value=float(weights.mean()),
@@ -132,6 +117,19 @@ def many_draws(subject: Subject) -> list[Record]:
         ),
         *bits(subject, bound),
     ]
+
+
+def carried_over(few: Tensor, many: Tensor, rows: Tensor) -> Tensor:
+    """The values `(n,)` of a difference estimator, from `few` `(n,)` and `many` `(m,)`, which is of `rows`.
+
+    Where `many` is known, its gain counts for n / m samples; so the standard error of the values' mean is
+    sqrt(var(many) / n + var(gain) (1/m - 1/n)) but for terms of 1/n, and differences of two models may be
+    paired.
+    """
+    gain = many - few[rows]
+    values = few + gain.mean()
+    values[rows] += len(few) / len(rows) * (gain - gain.mean())
+    return values
 
 
 def bits(subject: Subject, bound: Tensor) -> list[Record]:

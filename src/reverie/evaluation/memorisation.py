@@ -2,51 +2,109 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
 from ..errors import DataError
 from ..metrics.copying import Copying, copying
 from ..metrics.intervals import Interval
+from ..metrics.neighbours import Neighbours, nearest
 from ..models.base import Sampler
 from ..records import Record
 from .samples import lacking, scored
 from .subject import Subject
 
 NAMES = ("C_T", "authenticity", "exact copies", "near copies")
-COPYING_Z = -3.0
-"""C_T below this is called copying: three standard deviations of what honest samples give."""
+COPYING_Z = 3.0
+"""Standard deviations of what honest samples give, beyond which a figure speaks of copies."""
+QUANTILE = 1e-3
+"""The share of held-out samples that counts as near duplicates, where there are enough of them."""
+CELLS, IN_CELL = 5, 60
+"""Cells of C_T at most, and held-out samples for each."""
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Samples whose nearest of all data is a training sample.
+
+    Arguments:
+        share: Of the samples.
+        expected: The share where nothing is copied: that of training samples among all data.
+        deviation: Its standard deviation there.
+    """
+
+    share: float
+    expected: float
+    deviation: float
+
+    @property
+    def copied(self) -> bool:
+        """Whether samples lie nearer to what the model has seen than chance makes them."""
+        return self.share - self.expected > COPYING_Z * max(self.deviation, 1e-9)
 
 
 def memorisation(subject: Subject) -> list[Record]:
     """How near samples lie to training samples, against how near held-out ones do."""
     if not isinstance(subject.model, Sampler):
         return lacking(subject, NAMES)
-    features = [subject.features(name) for name in ("all training", "held out", "samples")]
+    quantile = max(QUANTILE, 1 / subject.count)
     try:
-        found = copying(*features, seed=subject.seed)
+        train, held_out, samples = (
+            subject.features(name) for name in ("all training", "held out", "samples")
+        )
+        found = copying(
+            train,
+            held_out,
+            samples,
+            seed=subject.seed,
+            cells=min(CELLS, max(1, subject.count // IN_CELL)),
+            quantile=quantile,
+        )
+        other = nearest(samples, held_out)
     except DataError as error:
         return [Record(metric=name, value=None, reason=str(error)) for name in NAMES]
-    return records_of(subject, found)
+    return records_of(subject, found, other, quantile)
 
 
-def records_of(subject: Subject, found: Copying) -> list[Record]:
+def nearest_to_training(
+    train: Neighbours, held_out: Neighbours, sizes: tuple[int, int], of: Tensor | None = None
+) -> Nearest:
+    """Whether samples lie nearer to training data than to data that the model has not seen.
+
+    Where nothing is copied, which of the T + N samples of the data are training samples is a draw that
+    the generated ones know nothing of, however they crowd: the share has the mean T / (T + N) and the
+    variance of that draw without replacement, for the samples that each datum is nearest to.
+
+    Arguments:
+        train: The nearest training sample of each generated one.
+        held_out: The nearest held-out sample; of equals it counts as the nearer.
+        sizes: T and N.
+        of: Which generated samples are looked at, `(M,)` of bool; None for all.
+    """
+    near, far = train.distance[:, 0], held_out.distance[:, 0]
+    place = torch.where(near < far, train.index[:, 0], sizes[0] + held_out.index[:, 0])
+    place = place if of is None else place[of]
+    total = sum(sizes)
+    expected = sizes[0] / total
+    if not len(place):
+        return Nearest(expected, expected, 0.0)
+    counts = place.bincount(minlength=total).double()
+    spread = counts.square().sum() - counts.sum() ** 2 / total
+    variance = expected * (1 - expected) * total / (total - 1) * float(spread) / len(place) ** 2
+    share = float((place < sizes[0]).double().mean())
+    return Nearest(share, expected, math.sqrt(max(variance, 0.0)))
+
+
+def records_of(
+    subject: Subject, found: Copying, other: Neighbours, quantile: float
+) -> list[Record]:
     """The records of what was found, with a warning where it is copying."""
-    test, warnings = found.data_copying, []
-    if test.z < COPYING_Z * max(test.null_sd, 1e-9):
-        warnings.append(
-            f"samples lie closer to the training data than held-out data does (C_T {test.z:.1f}): "
-            "the model copies"
-        )
-    if found.exact.low > found.held_out_exact.high:
-        warnings.append(
-            f"{100 * found.exact.value:.1f} % of samples have exactly the features of a training sample; "
-            f"of held-out ones {100 * found.held_out_exact.value:.1f} % do"
-        )
-    if found.near.share.low > 10 * found.near.expected:
-        warnings.append(
-            f"{100 * found.near.share.value:.1f} % of samples lie as near to a training sample as the "
-            f"nearest {100 * found.near.expected:.2f} % of held-out ones"
-        )
-    if found.repeated.value > 0.01:
-        warnings.append(f"{100 * found.repeated.value:.1f} % of samples repeat another one")
+    test, near = found.data_copying, found.near
+    sizes = len(subject.dataset.train), subject.count
+    chosen = nearest_to_training(found.generated, other, sizes)
     return [
         scored(
             subject,
@@ -56,17 +114,68 @@ def records_of(subject: Subject, found: Copying) -> list[Record]:
             uncertainty=test.null_sd,
             method="standard deviation where nothing is copied",
             reference={"held-out data": 0.0},
-            warnings=tuple(warnings),
+            warnings=warnings(found, other, sizes),
             cells=len(test.cells),
+        ),
+        scored(
+            subject,
+            "nearest is training data",
+            chosen.share,
+            "none",
+            uncertainty=chosen.deviation,
+            method="standard deviation where nothing is copied",
+            reference={"held-out data": chosen.expected},
         ),
         _share(subject, "authenticity", found.authenticity, found.held_out_authenticity.value),
         _share(subject, "exact copies", found.exact, found.held_out_exact.value),
-        _share(subject, "near copies", found.near.share, found.near.expected),
+        _share(subject, "near copies", near.share, near.expected, quantile=quantile),
         _share(subject, "repeated samples", found.repeated, None),
     ]
 
 
-def _share(subject: Subject, name: str, share: Interval, held_out: float | None) -> Record:
+def warnings(found: Copying, other: Neighbours, sizes: tuple[int, int]) -> tuple[str, ...]:
+    """What a reader must know of copies."""
+    test, near, texts = found.data_copying, found.near, []
+    chosen = nearest_to_training(found.generated, other, sizes)
+    closer = test.z < -COPYING_Z * max(test.null_sd, 1e-9)
+    if closer:
+        end = "the model copies"
+        if not chosen.copied:
+            end = "but as close to held-out data as well, so they crowd where the data is dense"
+        texts.append(
+            "samples lie closer to the training data than held-out data does "
+            f"(C_T {test.z:.1f}): {end}"
+        )
+    elif chosen.copied:
+        texts.append(
+            f"of all data, {100 * chosen.share:.1f} % of samples lie nearest to a training sample; where "
+            f"nothing is copied {100 * chosen.expected:.1f} % do"
+        )
+    if found.exact.low > found.held_out_exact.high:
+        texts.append(
+            f"{100 * found.exact.value:.1f} % of samples have exactly the features of a training sample; "
+            f"of held-out ones {100 * found.held_out_exact.value:.1f} % do"
+        )
+    # Where samples crowd, some lie near to any datum: of copies it is a training sample.
+    within = torch.minimum(found.generated.distance, other.distance)[:, 0] <= near.threshold
+    honest = closer and not nearest_to_training(found.generated, other, sizes, within).copied
+    if near.share.low > 10 * near.expected and not honest:
+        texts.append(
+            f"{100 * near.share.value:.1f} % of samples lie as near to a training sample as the "
+            f"nearest {100 * near.expected:.2f} % of held-out ones"
+        )
+    if found.repeated.value > 0.01:
+        texts.append(f"{100 * found.repeated.value:.1f} % of samples repeat another one")
+    return tuple(texts)
+
+
+def _share(
+    subject: Subject,
+    name: str,
+    share: Interval,
+    held_out: float | None,
+    quantile: float | None = None,
+) -> Record:
     record = scored(
         subject,
         name,
@@ -74,4 +183,6 @@ def _share(subject: Subject, name: str, share: Interval, held_out: float | None)
         "none",
         reference={} if held_out is None else {"held-out data": held_out},
     )
+    if quantile is not None:
+        record = replace(record, settings={**record.settings, "quantile": quantile})
     return record.with_interval(share.low, share.high, "95 % Wilson interval")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from ..data.toys import GRID_SIGMA, RING_SIGMA, grid_means, ring_means
 from ..errors import DataError
@@ -14,16 +19,33 @@ from .subject import Subject
 
 CLUSTERS = 50
 KNOWN = {"ring": (ring_means, RING_SIGMA), "grid": (grid_means, GRID_SIGMA)}
+RIGHT = 0.8
+"""The share of held-out samples whose mode a rule must name rightly for its modes to be the data's."""
+NAMED = 10
+"""Lost modes that a warning names, at most."""
+
+
+@dataclass(frozen=True)
+class Naming:
+    """A rule for which mode a sample is of.
+
+    Arguments:
+        rule: In words.
+        mode: The mode of each of `(N, *shape)`, `(N,)`, and which are good; None where all are.
+        shares: The data's share of each mode; None for equal ones.
+    """
+
+    rule: str
+    mode: Callable[[Tensor], tuple[Tensor, Tensor | None]]
+    shares: Tensor | None = None
 
 
 def modes(subject: Subject) -> list[Record]:
     """Counts of modes; clusters of held-out features stand for modes where no others are known."""
     if not isinstance(subject.model, Sampler):
         return lacking(subject, ("modes reached",))
-    records = []
-    counts, rows = known_modes(subject)
-    if counts is not None:
-        records += counted(subject, counts, rows)
+    naming = known_modes(subject)
+    records = counted(subject, naming) if naming is not None else []
     try:
         found = unreached(subject)
     except DataError as error:
@@ -32,71 +54,93 @@ def modes(subject: Subject) -> list[Record]:
     return [*records, clustered(subject, found)]
 
 
-def known_modes(subject: Subject) -> tuple[ModeCounts | None, str]:
-    """How samples fall on modes that have names: a toy's Gaussians, or an extractor's classes."""
-    name = subject.dataset.name
-    if name in KNOWN and not subject.pictures:
-        means, sigma = KNOWN[name]
+def known_modes(subject: Subject) -> Naming | None:
+    """What may name modes: a toy's Gaussians or an extractor's classes, where the data has as many."""
+    spec, y = subject.dataset.spec, subject.dataset.train.y
+    total = len(spec.classes)
+    if y is None or subject.labels is None or not (y.bincount(minlength=total) > 0).all():
+        return None
+    if subject.dataset.name in KNOWN and tuple(spec.shape) == (2,):
+        means, sigma = KNOWN[subject.dataset.name]
         centres = torch.as_tensor(means()).float()
-        labels, good = assign_modes(subject.samples.flatten(1), centres, sigma)
-        return count_modes(labels, len(centres), good), "within 3 sigma of the nearest centre"
-    classes = subject.extractor.card.classes
-    if (
-        not classes
-        or subject.dataset.train.y is None
-        or len(subject.dataset.spec.classes) != classes
-    ):
-        return None, ""
-    labels = subject.extractor.probabilities(subject.samples).argmax(1)
-    shares = subject.dataset.train.y.bincount(minlength=classes).double()
-    return count_modes(labels, classes, shares=shares / shares.sum()), "the extractor's class"
+        naming = Naming(
+            "within 3 sigma of the nearest centre", lambda x: assign_modes(x, centres, sigma)
+        )
+        return naming if total == len(centres) else None
+    if not total or total != subject.extractor.card.classes:
+        return None
+
+    def mode(x: Tensor) -> tuple[Tensor, None]:
+        return subject.extractor.probabilities(x).argmax(1), None
+
+    return Naming("the extractor's class", mode, y.bincount().double() / len(y))
 
 
-def counted(subject: Subject, found: ModeCounts, rule: str) -> list[Record]:
-    """The records of modes that have names."""
-    total = len(found.counts)
-    share = {"n": subject.count, "settings": {"mode": rule, "sampling_seed": subject.seed}}
-    lost = tuple(
-        f"no sample is of mode {mode}" for mode in (found.counts == 0).nonzero().flatten().tolist()
-    )
+def counted(subject: Subject, naming: Naming) -> list[Record]:
+    """The records of modes that have names; none where the rule does not know those of this data."""
+    names = subject.dataset.spec.classes
+    total = len(names)
+    label, good = naming.mode(subject.held_out)
+    hits = label == subject.labels
+    right = float((hits if good is None else hits & good).double().mean())
+    if right < RIGHT:
+        return []
+    real = count_modes(label, total, good, naming.shares)
+    label, good = naming.mode(subject.samples)
+    found = count_modes(label, total, good, naming.shares)
+    settings = {
+        "mode": naming.rule,
+        "named rightly": round(right, 4),
+        "sampling_seed": subject.seed,
+    }
+    lost = [names[mode] for mode in (found.counts == 0).nonzero().flatten().tolist()]
+    listed = ", ".join(lost[:NAMED]) + (", ..." if len(lost) > NAMED else "")
+    warnings = (f"no sample is of {len(lost)} of {total} modes: {listed}",) if lost else ()
     records = [
         Record(
-            metric="modes reached",
-            value=float(found.reached),
+            metric=metric,
+            value=float(value),
             direction="higher",
-            reference={"all": float(total)},
-            warnings=lost[:3],
-            **share,
-        ),
-        Record(
-            metric="modes with a fair share",
-            value=float(found.fair),
-            direction="higher",
-            reference={"all": float(total)},
-            **share,
-        ),
+            n=subject.count,
+            reference={"held-out data": float(other), "all": float(total)},
+            settings=settings,
+            warnings=warnings if metric == "modes reached" else (),
+        )
+        for metric, value, other in (
+            ("modes reached", found.reached, real.reached),
+            ("modes with a fair share", found.fair, real.fair),
+        )
     ]
     if not subject.pictures:
-        good = Record(
+        within = Record(
             metric="good samples",
             value=found.good.value,
             direction="higher",
-            reference={"perfect samples": 0.98889},
-            **share,
+            n=subject.count,
+            reference={"held-out data": real.good.value, "perfect samples": 0.98889},
+            settings=settings,
         )
-        records.append(good.with_interval(found.good.low, found.good.high, "95 % Wilson interval"))
+        ends = found.good.low, found.good.high
+        records.append(within.with_interval(*ends, "95 % Wilson interval"))
     if found.kl is not None:
-        records.append(
-            Record(
-                metric="KL of modes",
-                value=found.kl,
-                unit="nats",
-                direction="lower",
-                reference={"perfect samples": found.kl_floor, "at most": found.kl_ceiling},
-                **share,
-            )
-        )
+        records.append(divergence(subject, found, real, settings))
     return records
+
+
+def divergence(
+    subject: Subject, found: ModeCounts, real: ModeCounts, settings: dict[str, Any]
+) -> Record:
+    """The record of the mode histogram's divergence from that of the training data."""
+    reference = {"perfect samples": found.kl_floor, "at most": found.kl_ceiling}
+    return Record(
+        metric="KL of modes",
+        value=found.kl,
+        unit="nats",
+        direction="lower",
+        n=subject.count,
+        reference=reference | ({} if real.kl is None else {"held-out data": real.kl}),
+        settings=settings,
+    )
 
 
 def unreached(subject: Subject) -> UnreachedModes:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from ..data.dataset import Split
 from ..data.stream import to_range
+from ..features.extractor import chunk_of
 from ..metrics.neighbours import nearest
 from ..models.base import Sampler
 from ..pictures import grid, save_png
 from ..records import Record
 from ..runs import RunFolder
-from .subject import Subject, first
+from .subject import Subject
 
 SHOWN = 16
 
@@ -21,14 +25,26 @@ def paint(subject: Subject, folder: RunFolder, records: list[Record]) -> list[Pa
     """Writes the pictures that a full judgement adds to a run's gallery."""
     if not subject.pictures or not isinstance(subject.model, Sampler) or subject.protocol.quick:
         return []
-    made = [neighbours(subject, folder)]
-    for record in records:
-        rows = record.shown.get("unreached", [])
-        if rows:
-            path = folder.samples / "unreached.png"
-            save_png(grid(subject.held_out[torch.as_tensor(rows)]), path)
-            made.append(path)
-    return made
+    made, path = [neighbours(subject, folder)], folder.samples / "unreached.png"
+    rows = [row for record in records for row in record.shown.get("unreached", [])]
+    if not rows:
+        path.unlink(missing_ok=True)  # an earlier step's
+        return made
+    save_png(grid(subject.held_out[torch.as_tensor(rows)]), path)
+    return [*made, path]
+
+
+def nearest_pixels(x: Tensor, split: Split) -> Tensor:
+    """The stored sample nearest to each of `(N, *shape)`; never more than a part of the split in memory."""
+    best = torch.full((len(x),), math.inf, dtype=torch.float64)
+    found = torch.empty_like(x)
+    for rows in torch.arange(len(split)).split(chunk_of(x[0].numel())):
+        part = to_range(split.rows(rows))
+        near = nearest(x.flatten(1), part.flatten(1), 1)
+        distance = near.distance[:, 0].cpu()
+        nearer = distance < best
+        best[nearer], found[nearer] = distance[nearer], part[near.index[nearer, 0]]
+    return found
 
 
 def neighbours(subject: Subject, folder: RunFolder) -> Path:
@@ -38,9 +54,7 @@ def neighbours(subject: Subject, folder: RunFolder) -> Path:
     closest = found.distance[:, 0].argsort()[:SHOWN]
     samples = subject.samples[closest]
     by_features = to_range(subject.dataset.train.rows(found.index[closest, 0]))
-    every = first(subject.dataset.train, len(subject.dataset.train))
-    index = nearest(samples.flatten(1), every.flatten(1), 1).index[:, 0]
-    sheet = torch.cat([samples, by_features, every[index]])
+    sheet = torch.cat([samples, by_features, nearest_pixels(samples, subject.dataset.train)])
     path = folder.samples / "neighbours.png"
     save_png(grid(sheet, len(samples)), path)
     return path

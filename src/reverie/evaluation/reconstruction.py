@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import DataError
 from ..features import distance_name
 from ..metrics.fidelity import ms_ssim, mse, psnr, ssim
 from ..metrics.frechet import frechet_distance, moments
@@ -31,8 +32,10 @@ def likeness(subject: Subject) -> list[Record]:
     if not subject.pictures:
         return []
     x, y = subject.held_out, subject.reconstructions
-    exact = mse(x, y) == 0
-    records = [mean_record("PSNR", psnr(x[~exact], y[~exact]), "dB", "higher", data_range=1)]
+    off = mse(x, y) > 0
+    records = [Record(metric="PSNR", value=None, reason="every one is exact")]
+    if off.any():
+        records = [mean_record("PSNR", psnr(x[off], y[off]), "dB", "higher", data_range=1)]
     side = min(x.shape[-2:])
     if side >= SSIM_SIDE:
         records.append(mean_record("SSIM", ssim(x, y), "", "higher", window="11, sd 1.5"))
@@ -41,22 +44,24 @@ def likeness(subject: Subject) -> list[Record]:
         records.append(Record(metric="SSIM", value=None, reason=reason))
     if side >= MS_SSIM_SIDE:
         records.append(mean_record("MS-SSIM", ms_ssim(x, y), "", "higher", scales=5))
+    try:
+        return [*records, distance(subject)]
+    except DataError as error:  # too few for a covariance
+        return [*records, Record(metric="rFD", value=None, reason=str(error))]
+
+
+def distance(subject: Subject) -> Record:
+    """The Frechet distance between held-out pictures and their reconstructions."""
     originals = moments(subject.features("held out"))
-    distance = frechet_distance(moments(subject.features("reconstructions")), originals)
-    name = distance_name(subject.extractor, subject.count)
-    records.append(
-        Record(
-            metric=f"r{name}",
-            value=distance,
-            direction="lower",
-            n=subject.count,
-            reference={
-                "training data": frechet_distance(moments(subject.features("training")), originals)
-            },
-            settings={"extractor": subject.extractor.record(), "latents": "posterior mean"},
-        )
+    training = frechet_distance(moments(subject.features("training")), originals)
+    return Record(
+        metric=f"r{distance_name(subject.extractor, subject.count)}",
+        value=frechet_distance(moments(subject.features("reconstructions")), originals),
+        direction="lower",
+        n=subject.count,
+        reference={"training data": training},
+        settings={"extractor": subject.extractor.record(), "latents": "posterior mean"},
     )
-    return records
 
 
 def _lacking(subject: Subject, name: str) -> Record:

@@ -129,7 +129,7 @@ def infinity(subject: Subject) -> list[Record]:
     return [
         scored(
             subject,
-            "FID infinity" if name == "FID" else name.replace("FD", "FD infinity"),
+            "FID infinity" if name == "FID" else name.replace("FD", "FD infinity", 1),
             found.value,
             uncertainty=found.error,
             method="standard error of the intercept",

@@ -11,13 +11,14 @@ from typing import Any
 
 import safetensors.torch
 
+from ..errors import DataError
 from ..hardware import machine
 from ..models.base import Likelihood, Reconstructor, Sampler
 from ..records import Record, record_from
 from ..runs import RunFolder, now, software
 from ..storage import write_bytes, write_text
 from ..verdict import verdict
-from .annealed import annealed
+from .annealed import HOW, annealed
 from .codes import codes
 from .compute import compute
 from .critic import critic
@@ -51,11 +52,19 @@ class Measure:
         """Whether it is part of a judgement."""
         return self.when in ("always", "quick" if quick else "full")
 
+    def records(self, subject: Subject) -> list[Record]:
+        """What it finds; where the data is too little for it, the others still stand."""
+        try:
+            found = self.judge(subject)
+        except DataError as error:
+            found = [Record(metric=self.name, value=None, reason=str(error))]
+        return [record.in_group(self.name) for record in found]
+
 
 # To add a metric: a function from Subject to records in a file of this folder, and a line here.
 MEASURES = (
     Measure("held-out loss", losses, "always"),
-    Measure("likelihood", few_draws, "quick"),
+    Measure("likelihood", few_draws, "always"),
     Measure("likelihood", many_draws),
     Measure("annealing", annealed),
     Measure("reconstruction", squared_error, "always"),
@@ -81,10 +90,10 @@ def judge(subject: Subject, folder: RunFolder) -> list[Record]:
         subject.listener.worked(f"judging {measure.name}", done, len(measures))
         if key not in kept.found:
             begun = time.perf_counter()
-            made = measure.judge(subject)
-            kept.add(key, [record.in_group(measure.name) for record in made])
+            made = measure.records(subject)
             spent = time.perf_counter() - begun
             kept.seconds[measure.name] = kept.seconds.get(measure.name, 0.0) + spent
+            kept.add(key, made)
         records += kept.found[key]
     subject.listener.worked("judging", len(measures), len(measures))
     write_metrics(folder, subject, records, kept.seconds)
@@ -114,7 +123,8 @@ class Kept:
         self.seconds: dict[str, float] = {}
         tree = folder.read(self.path)
         if tree.get("key") == self.key:
-            for name, records in tree.get("found", {}).items():
+            self.seconds = tree["seconds"]
+            for name, records in tree["found"].items():
                 self.found[name] = [record_from(record) for record in records]
 
     def add(self, name: str, records: list[Record]) -> None:
@@ -124,6 +134,7 @@ class Kept:
             return
         tree: dict[str, Any] = {
             "key": self.key,
+            "seconds": self.seconds,
             "found": {
                 n: [record.to_dict(values=True) for record in found]
                 for n, found in self.found.items()
@@ -132,8 +143,9 @@ class Kept:
         write_text(self.path, json.dumps(tree))
 
     def clear(self) -> None:
-        """Forgets them: metrics.json holds them now."""
-        self.path.unlink(missing_ok=True)
+        """Forgets them: metrics.json holds them now. Those of a full judgement wait for its end."""
+        if not self.quick:
+            self.path.unlink(missing_ok=True)
 
 
 def write_metrics(
@@ -200,8 +212,11 @@ def estimate(subject: Subject) -> dict[str, float]:
         found["comparing features"] = block * pairs / 1e6
     if isinstance(subject.model, Likelihood):
         draws = subject.protocol.draws * min(subject.protocol.images, count) + FEW * count
-        few = timed(lambda: loaded.log_likelihood(x, draws=100)) / (100 * len(x))
-        found["bounding the likelihood"] = few * draws
+        one = timed(lambda: loaded.log_likelihood(x, draws=100)) / (100 * len(x))
+        found["bounding the likelihood"] = one * draws
+        # Held-out samples and as many simulated ones; a gradient costs about three evaluations.
+        chains = 2 * min(subject.protocol.chains, count) * (HOW.chains + HOW.pilots)
+        found["annealing"] = 3 * one * chains * HOW.steps * HOW.leapfrogs
     if isinstance(subject.model, Reconstructor):
         found["reconstructing"] = timed(lambda: loaded.reconstruct(x)) / len(x) * count
     return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +23,10 @@ from ..spec import Pixels, affine
 from ..tensors import mix
 
 CHUNK = 500
+ORDER = 0
+"""The seed of the order in which stored samples are taken: one for all, so that they may be paired."""
+BASELINE = 10_000
+"""Training samples that the Gaussian baseline is fitted to, at most."""
 FEW = 50
 """Draws of the bound on every held-out sample."""
 
@@ -42,7 +47,7 @@ class Protocol:
 
     samples: int = 10_000
     draws: int = 5_000
-    images: int = 1_000
+    images: int = 200
     chains: int = 0
     seed: int = 0
     extractor: str | None = None
@@ -92,24 +97,37 @@ class Subject:
         return self.protocol.seed
 
     @cached_property
-    def held_out(self) -> Tensor:
-        """Held-out samples in data units, `(n, *shape)`."""
-        return first(self.dataset.test, self.count)
+    def used(self) -> Dataset:
+        """The samples of both splits that are used, `n` of each at most, in a random order."""
+        train, test = (drawn(part, self.count) for part in (self.dataset.train, self.dataset.test))
+        key = f"{self.dataset.fingerprint}: {self.count} in the order of {ORDER}"
+        fingerprint = hashlib.sha256(key.encode()).hexdigest()
+        return replace(self.dataset, train=train, test=test, fingerprint=fingerprint)
 
     @cached_property
+    def held_out(self) -> Tensor:
+        """Held-out samples in data units, `(n, *shape)`."""
+        return to_range(self.used.test.x)
+
+    @property
     def labels(self) -> Tensor | None:
         """Their labels, `(n,)`."""
-        return None if self.dataset.test.y is None else self.dataset.test.y[: self.count]
+        return self.used.test.y
 
     @cached_property
     def training(self) -> Tensor:
         """As many training samples."""
-        return first(self.dataset.train, self.count)
+        return to_range(self.used.train.x)
 
     @cached_property
     def samples(self) -> Tensor:
         """As many samples of the model; it must be a `Sampler`."""
         return self.loaded.sample(self.count, seed=self.seed).as_subclass(Tensor)
+
+    @cached_property
+    def few_bound(self) -> Tensor:
+        """-log p(x) of the held-out samples by `FEW` draws, `(n,)`; it must have a `Likelihood`."""
+        return -self.loaded.log_likelihood(self.held_out, draws=FEW, seed=self.seed)
 
     @cached_property
     def reconstructions(self) -> Tensor:
@@ -119,13 +137,16 @@ class Subject:
     @cached_property
     def gaussian(self) -> Tensor:
         """Samples of a Gaussian with the training data's mean and covariance: a baseline, `(n, *shape)`."""
-        x = first(self.dataset.train, 10_000).flatten(1).double()
-        mean, centred = x.mean(0), x - x.mean(0)
-        values, vectors = torch.linalg.eigh(centred.T @ centred / max(len(x) - 1, 1))
+        x = to_range(drawn(self.dataset.train, BASELINE).x).flatten(1)
+        mean = x.mean(0)
+        # Normal weights of centred samples have their covariance, which of pictures may not fit in memory.
+        spread = (x - mean) / math.sqrt(max(len(x) - 1, 1))
         generator = torch.Generator().manual_seed(mix(self.seed, 1))
-        noise = torch.randn(self.count, len(mean), generator=generator, dtype=torch.float64)
-        made = (mean + noise * values.clamp_min(0).sqrt() @ vectors.T).float()
-        made = made.view(self.count, *self.dataset.spec.shape)
+        made = [
+            mean + torch.randn(len(rows), len(x), generator=generator) @ spread
+            for rows in torch.arange(self.count).split(CHUNK)
+        ]
+        made = torch.cat(made).view(self.count, *self.dataset.spec.shape)
         return made.clamp(0, 1) if self.pictures else made
 
     @cached_property
@@ -141,10 +162,11 @@ class Subject:
         """
         if of not in self._features:
             if of == "held out":
-                made = features_of(self.dataset, "test", self.extractor, self.count)
-            elif of in ("training", "all training"):
-                count = self.count if of == "training" else len(self.dataset.train)
-                made = features_of(self.dataset, "train", self.extractor, count)
+                made = features_of(self.used, "test", self.extractor)
+            elif of == "training":
+                made = features_of(self.used, "train", self.extractor)
+            elif of == "all training":
+                made = features_of(self.dataset, "train", self.extractor)
             else:
                 made = self.extractor(getattr(self, of))
             self._features[of] = made
@@ -157,10 +179,7 @@ class Subject:
             yield (part * scale + shift).to(self.loaded.device)
 
     def subset(self, count: int) -> Tensor:
-        """Which held-out samples stand for all: sorted rows, drawn by the seed.
-
-        The first ones would not do: the first half of MNIST's test split is the easier.
-        """
+        """Which held-out samples stand for all: sorted rows, drawn by the seed."""
         generator = torch.Generator().manual_seed(mix(self.seed, 2))
         return torch.randperm(self.count, generator=generator)[:count].sort().values
 
@@ -168,6 +187,16 @@ class Subject:
     def nats_to_bits(self) -> float:
         """Bits per dimension of a nat."""
         return 1 / (math.log(2) * math.prod(self.loaded.spec.shape))
+
+
+def drawn(split: Split, count: int) -> Split:
+    """So many samples of a split, or all, in a random order.
+
+    The first stored ones would not do: folders lie by class, and the first half of MNIST's test split is
+    the easier.
+    """
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(ORDER))[:count]
+    return Split(split.rows(order), None if split.y is None else split.y[order])
 
 
 def first(split: Split, count: int) -> Tensor:

@@ -1,0 +1,145 @@
+"""The critic's standing: ranks against scikit-learn's AUC, and critics whose answers are known."""
+
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from reverie.evaluation.critic import above, batch_diversity, critic
+from reverie.loading import Loaded
+from reverie.losses.adversarial import (
+    Hinge,
+    LeastSquares,
+    NonSaturating,
+    Relativistic,
+    Wasserstein,
+)
+from reverie.models import GANConfig
+from reverie.networks import MLP
+
+LINEAR = MLP(widths=())
+
+
+@pytest.mark.parametrize("levels", [2, 5, 10**6])
+def test_pairs_above_are_the_area_under_the_roc_curve_ties_and_all(levels):
+    generator = torch.Generator().manual_seed(levels)
+    for a_count, b_count, shift in ((50, 80, 0), (80, 50, 0.3), (1, 7, 0), (300, 1, 0)):
+        a = (torch.rand(a_count, generator=generator) * levels + shift * levels).floor()
+        b = (torch.rand(b_count, generator=generator) * levels).floor()
+        truth = torch.cat([torch.ones(a_count), torch.zeros(b_count)])
+        expected = roc_auc_score(truth.numpy(), torch.cat([a, b]).numpy())
+        assert above(a, b) == pytest.approx(expected, abs=1e-12)
+
+
+def test_equal_scores_and_separate_scores_are_a_half_and_one():
+    assert above(torch.zeros(9), torch.zeros(4)) == 0.5
+    assert above(torch.ones(9), torch.zeros(4)) == 1 and above(torch.zeros(9), torch.ones(4)) == 0
+
+
+@pytest.fixture
+def judged(subject, dataset, monkeypatch):
+    """A GAN whose critic gives a point's first entry, on points that lie at these places."""
+
+    def make(train, held_out, generated, game=None, count=200):
+        def weights(model):
+            for parameter in model.critic.parameters():
+                parameter.zero_()
+            model.critic[-1].weight[0, 0] = 1
+
+        generator = torch.Generator().manual_seed(0)
+        x, y, samples = (
+            torch.randn(count, 2, generator=generator) + torch.tensor([place, 0])
+            for place in (train, held_out, generated)
+        )
+        monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0: samples[:count])
+        config = GANConfig(latent=2, generator=LINEAR, critic=LINEAR, game=game or NonSaturating())
+        return subject(config, dataset(x, y), weights)
+
+    return make
+
+
+def test_a_critic_that_knows_nothing_by_heart_is_not_warned_of(judged, by_metric):
+    """Three draws from N(0, 1): AUCs of 1/2, with a deviation of sqrt(401 / 12) / 200 = 0.029."""
+    records = by_metric(critic(judged(0.0, 0.0, 0.0)))
+    for name in ("critic: training above held-out", "critic: held-out above generated"):
+        assert records[name].value == pytest.approx(0.5, abs=4 * 0.029)
+        assert records[name].warnings == () and records[name].n == 200
+        assert records[name].direction == "none"
+
+
+def test_a_critic_that_has_learned_the_training_set_is_warned_of(judged, by_metric):
+    """Scores 1 and 0 apart by 2: P(a > b) = Phi(2 / sqrt 2) = 0.921."""
+    record = by_metric(critic(judged(2.0, 0.0, 0.0)))["critic: training above held-out"]
+    assert record.value == pytest.approx(0.921, abs=0.04)
+    [warning] = record.warnings
+    assert warning.startswith(
+        f"the critic tells training from held-out data ({100 * record.value:.0f} %"
+    )
+
+
+def test_the_deviation_is_that_of_ranks_that_are_alike(judged, by_metric):
+    """sqrt((m + n + 1) / (12 m n)): six and six deviate by 0.17, and 0.78 is within three of that."""
+    record = by_metric(critic(judged(0.8, 0.0, 0.0, count=6)))["critic: training above held-out"]
+    assert record.value > 0.6 and record.warnings == ()
+    assert record.uncertainty == pytest.approx((13 / (12 * 36)) ** 0.5)
+
+
+def test_how_far_the_critic_is_ahead_is_measured_on_held_out_data(judged, by_metric):
+    """Training data scores as high as anything; held-out data does not, and that is what counts."""
+    records = by_metric(critic(judged(9.0, 0.0, 2.0)))
+    ahead = records["critic: held-out above generated"]
+    assert ahead.value == pytest.approx(1 - 0.921, abs=0.04) and ahead.reference == {
+        "equilibrium": 0.5
+    }
+
+
+def test_signs_are_counted_where_0_is_the_border(judged, by_metric):
+    """2 Phi(1) - 1 = 0.683 at 1, 0 at 0, -0.683 at -1; the deviation over 200 is at most 0.07."""
+    record = by_metric(critic(judged(1.0, 0.0, -1.0)))["critic: mean sign on training data"]
+    assert record.value == pytest.approx(0.683, abs=0.2)
+    assert record.reference["held-out data"] == pytest.approx(0, abs=0.28)
+    assert record.reference["generated"] == pytest.approx(-0.683, abs=0.2)
+
+
+@pytest.mark.parametrize("game", [NonSaturating(), Hinge()])
+def test_games_with_a_border_at_0_have_signs(game, judged, by_metric):
+    assert "critic: mean sign on training data" in by_metric(critic(judged(0, 0, 0, game)))
+
+
+@pytest.mark.parametrize("game", [Wasserstein(), Relativistic(), LeastSquares()])
+def test_games_whose_scores_may_be_shifted_have_no_signs(game, judged, by_metric):
+    """A Wasserstein or relativistic critic plus any constant plays the same; least squares has 1/2."""
+    assert "critic: mean sign on training data" not in by_metric(critic(judged(0, 0, 0, game)))
+
+
+def test_models_without_a_critic_have_no_such_records(subject, families, noise_pictures):
+    for name in ("ae", "vae"):
+        assert critic(subject(families[name], noise_pictures(), folder=name)) == []
+
+
+def test_the_distance_between_samples_is_that_of_two_draws(judged):
+    """Of N(0, I) in two dimensions: E|x - y| = sqrt 2 sqrt(pi / 2) = sqrt pi."""
+    record = batch_diversity(judged(0.0, 0.0, 5.0, count=2000))
+    assert record.value == pytest.approx(torch.pi**0.5, rel=0.05)
+    assert record.reference["held-out data"] == pytest.approx(torch.pi**0.5, rel=0.05)
+    assert record.warnings == ()
+
+
+@pytest.mark.parametrize(("spread", "warned"), [(0.05, True), (0.5, False)])
+def test_a_generator_that_always_says_the_same_has_collapsed(spread, warned, judged, monkeypatch):
+    points = judged(0.0, 0.0, 0.0)
+    samples = spread * torch.randn(200, 2, generator=torch.Generator().manual_seed(1))
+    monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0: samples[:count])
+    record = batch_diversity(points)
+    assert record.value == pytest.approx(spread * torch.pi**0.5, rel=0.2)
+    assert bool(record.warnings) == warned
+
+
+def test_data_that_lies_by_class_is_as_diverse_as_it_is(subject, dataset, families, monkeypatch):
+    """Neighbours in the file are of one class; 0 and 10 apart by 10 in every other pair of the shuffled."""
+    x = torch.zeros(1000, 2)
+    x[500:, 0] = 10
+    samples = x[torch.randperm(1000, generator=torch.Generator().manual_seed(0))]
+    monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0: samples[:count])
+    record = batch_diversity(subject(families["gan"], dataset(x, x)))
+    assert record.value == pytest.approx(5, abs=0.7)
+    assert record.reference["held-out data"] == pytest.approx(5, abs=0.7)

@@ -1,0 +1,241 @@
+"""Scores of samples: named for their extractor, held beside real data, and each on its own."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from reverie.errors import DataError
+from reverie.evaluation import evaluate
+from reverie.evaluation.samples import balls, distance, fidelity, infinity
+from reverie.evaluation.scores import kernel_distance, quality
+from reverie.features import open_extractor
+from reverie.features.extractor import Card, Extractor, Takes
+from reverie.features.fidelity import INCEPTION, INCEPTION_SHA256
+from reverie.features.pixels import Entries
+from reverie.features.registry import TENSORFLOW_RESIZE
+from reverie.loading import Loaded
+
+ALL = {
+    "FD", "FD infinity", "precision", "recall", "density", "coverage", "KID", "F8 of PRD",
+    "F1/8 of PRD", "sliced Wasserstein", "Vendi score", "FLD", "FLD gap", "1-NN accuracy",
+    "C2ST accuracy",
+}  # fmt: skip
+
+
+@pytest.fixture
+def points(subject, dataset, families, monkeypatch):
+    """A GAN whose samples of N(0, I), scaled and moved, are judged against N(0, I) in two dimensions."""
+    x = torch.randn(3, 800, 2, generator=torch.Generator().manual_seed(0))
+
+    def make(scale=1.0, shift=0.0, **protocol):
+        made = x[2] * scale + torch.tensor([shift, 0.0])
+        monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0: made[:count])
+        return subject(families["gan"], dataset(x[0], x[1]), **protocol)
+
+    return make
+
+
+def test_every_score_stands_beside_that_of_training_data_or_of_equal_distributions(
+    points, by_metric
+):
+    records = by_metric(quality(points()))
+    assert set(records) == ALL
+    for name, record in records.items():
+        assert {"training data", "held-out data", "equal distributions"} & set(record.reference), (
+            name
+        )
+        assert record.n == 800 and record.metric == f"{name}[coordinates]"
+        assert record.settings["extractor"]["name"] == "coordinates"
+        assert (
+            record.settings["sampling_seed"] == 0
+            and record.settings["reference"] == "held-out split"
+        )
+
+
+def test_samples_of_the_datas_law_score_as_training_data_does(points, by_metric):
+    """Both are fresh draws: values differ by a few of their errors, and each test keeps equality."""
+    records = by_metric(quality(points()))
+    for name in ("KID", "precision", "recall", "density", "coverage"):
+        record = records[name]
+        assert abs(record.value - record.reference["training data"]) < 5 * record.uncertainty, name
+    # 2 d / n + d (d + 1) / (2 (n - 1)) for unit variances, by chance alone.
+    floor = records["FD"].reference["Gaussian floor"]
+    assert floor == pytest.approx(4 / 800 + 3 / 799, rel=0.1)
+    for name in ("FD", "FD infinity"):
+        for value in (records[name].value, records[name].reference["training data"]):
+            assert value < 4 * floor
+    for name in ("1-NN accuracy", "C2ST accuracy"):
+        assert records[name].reference["p"] > 0.001
+        assert records[name].value == pytest.approx(0.5, abs=0.07)
+    assert abs(records["FLD"].value) < 5 * records["FLD"].uncertainty
+    assert records["density"].reference["equal distributions"] == 1
+    # 1 - prod (N - i) / (M + N - i) for k = 5 and N = M: 1 - 2^-5 but for 1/N.
+    assert records["coverage"].reference["equal distributions"] == pytest.approx(
+        1 - 2**-5, abs=1e-3
+    )
+
+
+def test_shifted_samples_are_as_far_as_closed_forms_say(points, by_metric):
+    """N(m, I) against N(0, I), |m| = 2: FD 4, sliced W1 the mean 4 / pi of 2 |cos|, KID in closed form."""
+    records = by_metric(quality(points(shift=2.0)))
+    assert records["FD"].value == pytest.approx(4, rel=0.1)
+    assert records["FD"].reference["Gaussian baseline"] < 0.02
+    assert records["FD"].reference["Gaussian floor"] < 0.02
+    assert records["FD infinity"].value == pytest.approx(
+        4, abs=5 * records["FD infinity"].uncertainty
+    )
+    assert records["sliced Wasserstein"].value == pytest.approx(4 / torch.pi, rel=0.1)
+    # 3q/d + 3q^2/d^2 + (q^3 + 6q^2 + (3d + 6)q)/d^3 with q = 4, d = 2.
+    assert records["KID"].value == pytest.approx(6 + 12 + 26, rel=0.15)
+    for name in ("1-NN accuracy", "C2ST accuracy"):
+        assert records[name].reference["p"] < 1e-6
+    # Two normals 2 apart are told apart by a line in Phi(1) of cases.
+    assert records["C2ST accuracy"].value == pytest.approx(0.841, abs=0.06)
+    assert records["FLD"].value > 5 * records["FLD"].uncertainty
+
+
+def test_collapsed_samples_lack_diversity_and_wide_ones_fidelity(points, by_metric):
+    equal, tight, wide = (by_metric(quality(points(scale))) for scale in (1.0, 0.05, 5.0))
+    assert tight["recall"].value < 0.1 < 0.9 < tight["precision"].value
+    assert wide["precision"].value < 0.6 < 0.8 < wide["recall"].value
+    assert (
+        tight["coverage"].value < 0.3 and tight["Vendi score"].value < equal["Vendi score"].value
+    )
+    held_out = equal["Vendi score"].reference["held-out data"]
+    assert equal["Vendi score"].value == pytest.approx(held_out, rel=0.05)
+
+
+def test_the_quick_scores_are_those_of_the_full_judgement(points, by_metric):
+    quick, full = by_metric(fidelity(points(quick=True))), by_metric(quality(points()))
+    assert set(quick) == {"FD", "density", "coverage"}
+    for name, record in quick.items():
+        assert record.value == full[name].value and record.settings == full[name].settings
+
+
+def test_spreads_are_those_of_repetitions(points, by_metric, monkeypatch):
+    """Fresh samples of the same law, 30 times: FD, density and coverage move by about what is stated."""
+    values = {name: [] for name in ("FD", "density", "coverage", "KID")}
+    stated = {name: [] for name in values}
+    for seed in range(30):
+        judged = points(quick=False)
+        made = torch.randn(800, 2, generator=torch.Generator().manual_seed(100 + seed))
+        made[:, 0] += 1
+        monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0, made=made: made[:count])
+        found = [
+            *distance(judged),
+            *balls(judged, ("density", "coverage"), ()),
+            *kernel_distance(judged),
+        ]
+        for name, record in by_metric(found).items():
+            values[name].append(record.value)
+            stated[name].append(record.uncertainty)
+    for name in values:
+        spread = torch.tensor(values[name]).std().item()
+        mean = torch.tensor(stated[name]).square().mean().sqrt().item()
+        # 30 repetitions know the spread to a quarter at best; KID's error counts held-out draws too.
+        assert 0.5 * spread < mean < (3 if name == "KID" else 1.9) * spread, name
+
+
+@pytest.mark.parametrize("count", [2, 4, 8, 12, 40])
+def test_too_few_samples_for_one_score_leave_the_others(count, points, by_metric):
+    records = by_metric(quality(points(samples=count)))
+    assert records["FD"].value is not None or count < 2
+    lost = [name for name, record in records.items() if record.value is None]
+    assert all(records[name].reason for name in lost)
+    # k = 5 neighbours want more than 5 samples, FD infinity 30.
+    assert ("coverage" in lost) == (count <= 5) and ("FD infinity" in lost) == (count < 30)
+    assert ALL - {"FLD gap"} <= set(records)
+
+
+def test_few_samples_for_many_features_are_warned_of(
+    points, by_metric, subject, families, noise_pictures
+):
+    [warning] = by_metric(fidelity(subject(families["vae"], noise_pictures(), folder="b")))[
+        "FD"
+    ].warnings
+    assert warning.startswith("20 samples are few for 256 features")
+    assert warning.endswith("2,560 or more are needed")
+    assert by_metric(fidelity(points()))["FD"].warnings == ()
+
+
+def inception(**changes):
+    """What goes by Inception's name; its features are pixels here."""
+    takes = Takes(channels=(1, 3))
+    card = Card(INCEPTION, "2015-12-05", takes, 64, TENSORFLOW_RESIZE, side=299, classes=0)
+    card = dataclasses.replace(card, **{k: v for k, v in changes.items() if k != "sha256"})
+    return Extractor(card, changes.get("sha256", INCEPTION_SHA256), Entries().eval())
+
+
+@pytest.mark.parametrize(
+    ("change", "count", "called"),
+    [
+        ({}, 10_000, "FID"),
+        ({}, 9_999, f"FD[{INCEPTION}@{INCEPTION_SHA256[:8]}]"),
+        ({"resize": "bicubic"}, 10_000, f"FD[{INCEPTION}@{INCEPTION_SHA256[:8]}]"),
+        ({"sha256": "0" * 64}, 10_000, f"FD[{INCEPTION}@00000000]"),
+        ({"name": "FD-of-mine"}, 10_000, f"FD[FD-of-mine@{INCEPTION_SHA256[:8]}]"),
+    ],
+)
+def test_only_the_original_network_with_enough_samples_is_called_fid(
+    change, count, called, subject, dataset, families, monkeypatch
+):
+    """The same name must not stand in FD infinity either."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (count, 1, 8, 8), generator=generator).to(torch.uint8)
+    judged = subject(families["gan"], dataset(x, x))
+    judged.__dict__["extractor"] = inception(**change)
+    judged._features |= {
+        name: torch.randn(count, 2, generator=generator)
+        for name in ("held out", "training", "samples", "gaussian")
+    }
+    assert distance(judged)[0].metric == called
+    infinite = called.replace("FD[", "FD infinity[") if called != "FID" else "FID infinity"
+    assert infinity(judged)[0].metric == infinite
+
+
+def test_a_classifier_scores_by_its_classes(subject, dataset, families, monkeypatch, by_metric):
+    """MNIST's own extractor on noise: at least 1, at most its ten classes."""
+    x = torch.randint(0, 256, (40, 1, 28, 28), generator=torch.Generator().manual_seed(0))
+    judged = subject(families["gan"], dataset(x.to(torch.uint8), x.to(torch.uint8)))
+    record = by_metric(quality(judged))["classifier score"]
+    assert 1 <= record.value <= 10 == record.reference["at most"]
+    assert 1 <= record.reference["held-out data"] <= 10
+    assert judged.extractor.name == "lenet-mnist-v1"
+
+
+def test_the_spectrum_is_of_pictures_of_8_pixels_and_more(
+    subject, families, noise_pictures, dataset, by_metric
+):
+    assert "spectrum distance" in by_metric(quality(subject(families["vae"], noise_pictures())))
+    small = dataset(*torch.zeros(2, 40, 1, 7, 8, dtype=torch.uint8))
+    assert "spectrum distance" not in by_metric(quality(subject(families["vae"], small)))
+
+
+def test_what_does_not_sample_says_so(subject, families, noise_pictures):
+    judged = subject(families["ae"], noise_pictures())
+    for record in (*fidelity(judged), *quality(judged)):
+        assert (record.value, record.reason) == (
+            None,
+            "an autoencoder has no prior to sample from",
+        )
+
+
+def test_an_extractor_that_does_not_take_the_data_is_refused_before_anything_is_judged(
+    subject, families, noise_pictures, tmp_path, pictures
+):
+    for name in ("gan", "ae"):
+        run = subject(families[name], noise_pictures(), folder=name).loaded.folder
+        for quick in (True, False):
+            with pytest.raises(
+                DataError, match="lenet-mnist-v1 takes 1 x 28 x 28; found 1 x 8 x 8"
+            ):
+                evaluate(run, data=str(pictures), extractor="lenet-mnist-v1", quick=quick)
+        assert not (run / "metrics.json").exists()
+
+
+def test_an_extractor_that_is_named_is_the_one_used(subject, families, noise_pictures, by_metric):
+    judged = subject(families["vae"], noise_pictures(), extractor="pixels")
+    assert by_metric(fidelity(judged))["FD"].metric == "FD[pixels]"
+    assert judged.features("samples").shape == (20, 64)
+    assert open_extractor("pixels").tag == "pixels"
