@@ -13,6 +13,7 @@ from .comparison.page import write_comparison
 from .errors import ConfigError
 from .evaluation import Protocol, evaluate
 from .monitor import Listener
+from .preparing import prepare
 from .runs import RunFolder, is_run
 
 
@@ -39,9 +40,11 @@ def bench(
         listener: Who watches.
 
     Raises:
-        ConfigError: A recipe does not exist, or is named twice.
+        ConfigError: A recipe does not exist, or is named twice, or the folder holds runs of something else.
     """
     listener = listener or Listener()
+    if not names:
+        raise ConfigError(f"name a recipe or several: {', '.join(recipes.names())}")
     for name in names:
         recipes.find(name)
     twice = {name for name in names if list(names).count(name) > 1}
@@ -65,9 +68,10 @@ def bench(
 
 
 def judged(folder: RunFolder) -> bool:
-    """Whether the model that lies in the folder was judged in full."""
-    metrics = folder.read(folder.metrics)
-    same = metrics.get("protocol") == Protocol().to_dict()
+    """Whether the model that lies in the folder was judged in full, on the data that it was trained on."""
+    metrics, made = folder.read(folder.metrics), folder.read(folder.provenance)
+    data = [tree.get("data", {}).get("fingerprint") for tree in (metrics, made)]
+    same = metrics.get("protocol") == Protocol().to_dict() and data[0] == data[1]
     return same and metrics.get("model_sha256") == load_model(folder.path)[1].weights
 
 
@@ -86,10 +90,11 @@ def _train(
 def _check(folder: RunFolder, name: str, data: str, budget: str | None) -> None:
     """Refuses a folder that an earlier call filled with something else."""
     config, made = folder.read(folder.config), folder.read(folder.provenance)
+    budget = budget or prepare(name, data, (), Listener()).config.train.budget
     found = {
         "recipe": (config.get("recipe"), name),
         "data": (config.get("data", {}).get("source"), data),
-        "budget": (made.get("budget_given"), budget or made.get("budget_given")),
+        "budget": (made.get("budget_given"), budget),
     }
     for what, (there, asked) in found.items():
         if there != asked:

@@ -43,11 +43,17 @@ def png(made: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def plain(name: str) -> str:
+    """A name as Matplotlib shows it: no formula, and not hidden for a leading underscore."""
+    name = name.replace("$", r"\$")
+    return f" {name}" if name.startswith("_") else name
+
+
 def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> bytes:
     """Curves by name over a shared axis, each labelled in a legend, as PNG bytes."""
     made, axes = figure()
     for color, (name, (xs, ys)) in zip(cycle(COLORS), lines.items(), strict=False):
-        axes.plot(xs, ys, color=color, linewidth=1.4, label=name)
+        axes.plot(xs, ys, color=color, linewidth=1.4, label=plain(name))
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
     if len(lines) > 1:
@@ -68,7 +74,7 @@ def plane(
         axes.scatter([a], [b], marker="x", color=INK, s=30, linewidths=1.2)
         axes.annotate(name, (a, b), (5, 5), textcoords="offset points", fontsize=8, color=INK)
     for color, (name, (a, b)) in zip(cycle(COLORS), points.items(), strict=False):
-        axes.scatter([a], [b], color=color, s=45, label=name, zorder=3)
+        axes.scatter([a], [b], color=color, s=45, label=plain(name), zorder=3)
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
     axes.margins(0.2)

@@ -64,7 +64,9 @@ def test_a_vae_of_zero_weights_costs_ln_2_a_pixel_and_errs_by_the_distance_to_gr
         assert (records[name].unit, records[name].n, records[name].direction) == (
             "nats",
             20,
-            "none" if name == "held-out rate" else "lower",  # a smaller rate is not better by itself
+            "none"
+            if name == "held-out rate"
+            else "lower",  # a smaller rate is not better by itself
         )
     errors = ((x - 0.5) ** 2).reshape(20, -1).mean(1)
     record = records["reconstruction MSE"]

@@ -7,8 +7,8 @@ import torch
 
 from reverie.errors import DataError
 from reverie.evaluation import evaluate
-from reverie.evaluation.samples import balls, distance, fidelity, infinity
-from reverie.evaluation.scores import kernel_distance, quality
+from reverie.evaluation.samples import BALLS, balls, distance, fidelity, infinity
+from reverie.evaluation.scores import diversity, kernel_distance, quality
 from reverie.features import open_extractor
 from reverie.features.extractor import Card, Extractor, Takes
 from reverie.features.fidelity import INCEPTION, INCEPTION_SHA256
@@ -96,14 +96,23 @@ def test_shifted_samples_are_as_far_as_closed_forms_say(points, by_metric):
 
 
 def test_collapsed_samples_lack_diversity_and_wide_ones_fidelity(points, by_metric):
-    equal, tight, wide = (by_metric(quality(points(scale))) for scale in (1.0, 0.05, 5.0))
+    tight, wide = (
+        by_metric(balls(points(scale, samples=500), BALLS, ())) for scale in (0.05, 5.0)
+    )
     assert tight["recall"].value < 0.1 < 0.9 < tight["precision"].value
     assert wide["precision"].value < 0.6 < 0.8 < wide["recall"].value
-    assert (
-        tight["coverage"].value < 0.3 and tight["Vendi score"].value < equal["Vendi score"].value
+    assert tight["coverage"].value < 0.3
+
+
+def test_the_vendi_score_counts_directions(points, by_metric):
+    """Of cosines: two for any law about the plane's origin, and one for samples far off on one side."""
+    round_about, aside = (
+        by_metric(diversity(points(shift=shift, samples=500)))["Vendi score"] for shift in (0, 50)
     )
-    held_out = equal["Vendi score"].reference["held-out data"]
-    assert equal["Vendi score"].value == pytest.approx(held_out, rel=0.05)
+    assert round_about.value == pytest.approx(2, rel=0.01)
+    assert aside.value == pytest.approx(1, rel=0.02)
+    for record in (round_about, aside):
+        assert record.reference["held-out data"] == pytest.approx(2, rel=0.01)
 
 
 def test_the_quick_scores_are_those_of_the_full_judgement(points, by_metric):

@@ -28,7 +28,7 @@ PLANES = (
         "authenticity",
         "C_T",
         "Memorisation",
-        "Down and left of held-out data: samples lie closer to training data than they should.",
+        "Down and left of held-out data: samples lie closer to training data, as copies do, and crowds.",
     ),
 )
 HEADLINES = (

@@ -15,6 +15,8 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
+from ..budget import parse
+from ..errors import ConfigError
 from ..runs import RunFolder
 
 REFERENCES = {
@@ -41,14 +43,13 @@ class Row:
     Arguments:
         name: What the row is called.
         folders: The run folders, by seed where there are several.
-        records: The records of each metric, one for each folder that was judged by it.
-        seeds: The seeds of training, where the runs say.
+        records: The records of each metric, one for each folder that was judged by it, with the seed of
+            its training where the run says.
     """
 
     name: str
     folders: tuple[RunFolder, ...]
     records: dict[str, list[dict[str, Any]]] = field(repr=False)
-    seeds: tuple[int | None, ...] = ()
 
     def each(self, metric: str) -> list[dict[str, Any]]:
         """The metric's records that have a value."""
@@ -66,11 +67,13 @@ class Row:
     def record(self, metric: str) -> dict[str, Any]:
         """The metric's record: of several seeds their mean, with its standard error over seeds."""
         found = self.each(metric)
+        found = [record for record in found if record["metric"] == found[0]["metric"]]
         if len(found) < 2:
             return found[0]
         values = [record["value"] for record in found]
         return {
             **found[0],
+            "seed": None,
             "value": statistics.fmean(values),
             "uncertainty": statistics.stdev(values) / math.sqrt(len(values)),
             "interval": None,
@@ -93,14 +96,18 @@ class Row:
 
 
 def grouped(runs: dict[str, tuple[RunFolder, dict[str, Any]]]) -> list[Row]:
-    """Rows in the order of the runs: those whose settings differ in the seed alone are one."""
+    """Rows in the order of the runs: those whose settings differ in the seed alone, and that were judged
+    alike, are one."""
     groups: dict[str, list[str]] = {}
     seeds: dict[str, int | None] = {}
-    for name, (folder, _) in runs.items():
+    for name, (folder, tree) in runs.items():
         config = copy.deepcopy(folder.read(folder.config))
         train = config.get("train")
         seeds[name] = train.pop("seed", None) if isinstance(train, dict) else None
-        key = json.dumps(config, sort_keys=True) if seeds[name] is not None else name
+        facts = [config, _wall_time(folder), tree.get("protocol"), _fingerprint({}, tree)]
+        if isinstance(train, dict) and facts[1]:
+            train.pop("budget", None)  # as steps, which were measured anew for every run
+        key = json.dumps(facts, sort_keys=True) if seeds[name] is not None else name
         same = groups.setdefault(key, [])
         if any(seeds[other] == seeds[name] for other in same):
             same = groups.setdefault(name, [])  # the same run twice is no second seed
@@ -111,17 +118,27 @@ def grouped(runs: dict[str, tuple[RunFolder, dict[str, Any]]]) -> list[Row]:
         records: dict[str, list[dict[str, Any]]] = {}
         for name in ordered:
             for record in runs[name][1].get("records", []):
-                complete = {**record, "data": _fingerprint(record, runs[name][1])}
+                data = _fingerprint(record, runs[name][1])
+                complete = {**record, "data": data, "seed": seeds[name]}
                 records.setdefault(column(record["metric"]), []).append(complete)
         title = names[0] if len(names) == 1 else _title(runs[names[0]][0], names, rows)
         folders = tuple(runs[name][0] for name in ordered)
-        rows.append(Row(title, folders, records, tuple(seeds[name] for name in ordered)))
+        rows.append(Row(title, folders, records))
     return rows
 
 
 def column(metric: str) -> str:
     """The column of a metric: a record without a value does not know its extractor."""
     return re.sub(r"\[.*\]", "", metric)
+
+
+def _wall_time(folder: RunFolder) -> str:
+    """The budget of a run as it was given, if that was a wall time."""
+    given = folder.read(folder.provenance).get("budget_given")
+    try:
+        return given if isinstance(given, str) and parse(given).unit == "seconds" else ""
+    except ConfigError:
+        return ""
 
 
 def _title(folder: RunFolder, names: list[str], rows: list[Row]) -> str:

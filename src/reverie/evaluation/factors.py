@@ -20,14 +20,16 @@ NOMINAL = (0, 2)
 
 def factors(subject: Subject) -> list[Record]:
     """MIG, SAP, DCI, modularity, IRS and the FactorVAE score of posterior means on fresh sprites."""
-    if subject.dataset.name != "sprites":
-        return []
+    own = set(subject.dataset.spec.classes) == set(sprites.SHAPES)
+    if subject.dataset.name != "sprites" or not own or not subject.pictures:
+        return []  # a person's own data may be called so too
     if not isinstance(subject.model, Encoder):
         reason = f"{subject.family} has no encoder"
         return [Record(metric=name, value=None, reason=reason) for name in ("MIG", "SAP", "DCI")]
-    _, height, width = subject.loaded.spec.shape
-    if height != width:
-        return [Record(metric="MIG", value=None, reason="sprites are drawn on squares alone")]
+    channels, height, width = subject.loaded.spec.shape
+    if channels != 1 or height != width:
+        reason = "sprites are drawn in grey on squares alone"
+        return [Record(metric="MIG", value=None, reason=reason)]
     pictures, known = sprites.sample(COUNT, mix(subject.seed, 4), height)
     codes, truth = subject.loaded.encode(pictures), torch.from_numpy(known)
     if codes.shape[1] < 2:

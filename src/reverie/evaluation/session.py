@@ -116,6 +116,7 @@ class Kept:
             "model": subject.loaded.card.weights,
             "data": subject.dataset.fingerprint,
             "protocol": subject.protocol.to_dict(),
+            "extractor": subject.extractor.record(),  # a file of that name may be another by now
             **software(),
         }
         self.key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

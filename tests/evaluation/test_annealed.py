@@ -1,0 +1,45 @@
+"""Annealing is asked for, agrees with closed forms, and its values may be compared."""
+
+import math
+
+import pytest
+
+from reverie.comparison import unlike
+from reverie.evaluation import annealed as module
+from reverie.evaluation.annealed import annealed
+from reverie.latent.annealing import Annealing
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(module, "HOW", Annealing(steps=10, chains=4, leapfrogs=2, pilots=2))
+
+
+def test_it_is_left_out_unless_it_is_asked_for(subject, families, noise_pictures):
+    assert annealed(subject(families["vae"], noise_pictures())) == []
+
+
+def test_a_vae_of_zero_weights_has_ln_2_a_pixel_and_no_gap(
+    subject, families, noise_pictures, zero, by_metric
+):
+    """The likelihood does not depend on z: every temperature's weight is the same, and exact."""
+    judged = subject(families["vae"], noise_pictures(), zero, chains=3)
+    records = by_metric(annealed(judged))
+    found = records["-log p(x) by AIS"]
+    assert found.value == pytest.approx(64 * math.log(2), rel=1e-6) and found.n == 3
+    assert records["BDMC gap"].value == pytest.approx(0, abs=1e-4)
+    assert 0 < found.shown["acceptance"] <= 1
+
+
+def test_two_models_may_be_compared(subject, families, noise_pictures, zero):
+    """What their chains accept is their own, and no setting."""
+    trees = []
+    for folder, weights in (("a", zero), ("b", None)):
+        judged = subject(families["vae"], noise_pictures(), weights, folder=folder, chains=3)
+        trees.append({**annealed(judged)[0].to_dict(), "data": "same"})
+    assert unlike(trees) == ""
+
+
+def test_what_has_no_likelihood_says_so(subject, families, noise_pictures):
+    [record] = annealed(subject(families["gan"], noise_pictures(), chains=3))
+    assert (record.value, record.reason) == (None, "a GAN has no likelihood")

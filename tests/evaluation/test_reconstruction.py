@@ -1,0 +1,68 @@
+"""Reconstructions against closed forms, and what is said where one is exact or too small."""
+
+import pytest
+import torch
+
+from reverie.evaluation.reconstruction import likeness, squared_error
+from reverie.loading import Loaded
+
+
+@pytest.fixture
+def reconstructed(subject, families, dataset, monkeypatch):
+    """An autoencoder that gives pictures back through this function."""
+
+    def make(give_back, side=16, count=20):
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randint(0, 200, (2 * count, 1, side, side), generator=generator).to(torch.uint8)
+        monkeypatch.setattr(Loaded, "reconstruct", lambda self, x: give_back(x))
+        return subject(families["ae"], dataset(x[:count], x[count:]))
+
+    return make
+
+
+def test_an_error_of_a_tenth_is_20_db(reconstructed, by_metric):
+    judged = reconstructed(lambda x: x + 0.1)
+    records = by_metric([*squared_error(judged), *likeness(judged)])
+    assert records["reconstruction MSE"].value == pytest.approx(0.01, rel=1e-5)
+    assert records["reconstruction MSE"].uncertainty == pytest.approx(0, abs=1e-6)
+    assert records["PSNR"].value == pytest.approx(20, rel=1e-5)
+    assert 0 < records["SSIM"].value < 1
+    assert records["rFD"].reference["training data"] > 0 and "@" in records["rFD"].metric
+    assert records["rFD"].metric.startswith("rFD[random-conv-v1@")
+
+
+def test_the_training_mean_is_the_baseline_of_the_error(reconstructed):
+    """Levels 0 to 199 of 255, uniform: variance (200^2 - 1) / 12 / 255^2 = 0.0513."""
+    [record] = squared_error(reconstructed(lambda x: x, count=400))
+    assert record.value == 0
+    assert record.reference["training mean"] == pytest.approx(39999 / 12 / 255**2, rel=0.02)
+
+
+def test_exact_pictures_are_no_infinite_decibels(reconstructed, by_metric):
+    """A PSNR of infinity is no number: it is left out, and all of it where all are exact."""
+    record = by_metric(likeness(reconstructed(lambda x: x)))["PSNR"]
+    assert (record.value, record.reason) == (None, "every one is exact")
+    half = torch.arange(20)[:, None, None, None] < 5
+    record = by_metric(likeness(reconstructed(lambda x: torch.where(half, x, x + 0.1))))["PSNR"]
+    assert record.value == pytest.approx(20, rel=1e-5) and record.n == 15
+    assert by_metric(likeness(reconstructed(lambda x: x)))["SSIM"].value == pytest.approx(1)
+
+
+def test_pictures_below_the_window_have_no_ssim(reconstructed, by_metric):
+    record = by_metric(likeness(reconstructed(lambda x: x + 0.1, side=8)))["SSIM"]
+    assert (record.value, record.reason) == (None, "its window of 11 pixels does not fit into 8")
+
+
+def test_vectors_have_an_error_and_no_likeness(subject, dataset):
+    from reverie.latent.likelihoods import Gaussian
+    from reverie.models import AutoencoderConfig
+
+    x = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
+    judged = subject(AutoencoderConfig(latent=2, likelihood=Gaussian()), dataset(x, x))
+    assert squared_error(judged)[0].value > 0 and likeness(judged) == []
+
+
+def test_what_has_no_encoder_says_so(subject, families, noise_pictures):
+    judged = subject(families["gan"], noise_pictures())
+    for record in (*squared_error(judged), *likeness(judged)):
+        assert (record.value, record.reason) == (None, "a GAN has no encoder")
