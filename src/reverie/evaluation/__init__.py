@@ -47,7 +47,7 @@ def evaluate(
         listener: Who watches.
 
     Raises:
-        ReverieError: The run, its model or the data cannot be used.
+        ReverieError: The run, its model or the data cannot be used, or another process is at work there.
     """
     protocol = Protocol(
         samples=samples,
@@ -70,9 +70,10 @@ def evaluate(
     if not protocol.quick:
         what = f"{subject.count:,} samples, {protocol.draws:,} draws"
         listener.said(cost_line(estimate(subject), what))
-    records = judge(subject, folder)
-    paint(subject, folder, records)
-    write_report(folder)
+    with folder.locked():
+        records = judge(subject, folder)
+        paint(subject, folder, records)
+        write_report(folder)
     return records
 
 

@@ -112,8 +112,7 @@ def probes(subject: Subject) -> list[Record]:
     train, labels = subject.loaded.encode(to_range(part.x)), part.y
     assert labels is not None
     test = subject.loaded.encode(subject.held_out)
-    kind = "posterior mean" if isinstance(subject.model, VAE) else "codes"
-    settings = {"codes": kind, "fitted to": len(train)}
+    settings = {"codes": "without noise", "fitted to": len(train)}
     try:
         line = linear_probe(train, labels, test, subject.labels, seed=subject.seed)
         near = knn_accuracy(train, labels, test, subject.labels)
