@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
@@ -156,11 +157,7 @@ def _fingerprint(record: dict[str, Any], tree: dict[str, Any]) -> Any:
 def _values(folder: RunFolder) -> dict[str, Tensor]:
     try:
         return load((folder.path / "values.safetensors").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    except Exception as error:  # safetensors' own error has no base class to name
-        if type(error).__name__ != "SafetensorError":
-            raise
+    except (OSError, ValueError, SafetensorError):
         return {}
 
 
