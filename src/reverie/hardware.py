@@ -41,13 +41,17 @@ def pick_device(device: Device) -> torch.device:
     )
 
 
-def pick_precision(precision: Precision, device: torch.device, convolutional: bool) -> torch.dtype:
+LARGE_MATRIX = 2**18
+"""Entries from which a matrix gains from bf16 on a CPU: below, conversions cost about what is won."""
+
+
+def pick_precision(precision: Precision, device: torch.device, model: nn.Module) -> torch.dtype:
     """float32, or bfloat16 where the hardware multiplies it faster.
 
-    On a CPU only convolutions gain: small matrix products lose more in conversions than they win.
+    On a CPU only convolutions and large matrices gain enough to give up digits for.
     """
     if precision == "auto":
-        gains = device.type == "cuda" or (device.type == "cpu" and convolutional)
+        gains = device.type == "cuda" or (device.type == "cpu" and is_heavy(model))
         precision = "bf16" if gains and has_bf16(device) else "fp32"
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
@@ -112,8 +116,13 @@ def laid_out(model: M) -> M:
 
 
 def is_convolutional(model: nn.Module) -> bool:
-    """Whether it has convolutions, which gain from bf16 and from channels that lie together."""
+    """Whether it has convolutions, which gain from channels that lie together."""
     return any(isinstance(module, nn.Conv2d) for module in model.modules())
+
+
+def is_heavy(model: nn.Module) -> bool:
+    """Whether its products are large enough to gain from bf16 on a CPU."""
+    return is_convolutional(model) or any(p.numel() >= LARGE_MATRIX for p in model.parameters())
 
 
 def machine() -> str:

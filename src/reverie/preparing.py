@@ -18,7 +18,7 @@ from .data.dataset import Dataset
 from .data.stream import Stream
 from .distributed import World, launch_id
 from .errors import ConfigError, ModelFileError
-from .hardware import is_convolutional, laid_out, machine, pick_device, pick_precision
+from .hardware import laid_out, machine, pick_device, pick_precision
 from .models.base import Model
 from .monitor import Listener
 from .runs import RunFolder, now, software
@@ -78,7 +78,7 @@ def assemble(config: Config, listener: Listener, dataset: Dataset | None = None)
         raise ConfigError(
             f"train.players.{unknown.pop()} is no phase of this model; it has {known}"
         )
-    precision = pick_precision(config.train.precision, device, is_convolutional(model))
+    precision = pick_precision(config.train.precision, device, model)
     return Prepared(config, dataset, model, device, precision)
 
 

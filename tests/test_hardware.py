@@ -1,0 +1,40 @@
+"""Tests for what the machine is asked and how its answers are used."""
+
+import pytest
+import torch
+from torch import nn
+
+from reverie import hardware
+
+
+@pytest.fixture
+def fast_bf16(monkeypatch):
+    monkeypatch.setattr(hardware, "has_bf16", lambda device: True)
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (nn.Linear(784, 256), torch.float32),
+        (nn.Linear(512, 512), torch.bfloat16),
+        (nn.Conv2d(1, 8, 3), torch.bfloat16),
+    ],
+    ids=["small matrices", "a large matrix", "convolutions"],
+)
+@pytest.mark.usefixtures("fast_bf16")
+def test_a_processor_with_bf16_uses_it_for_convolutions_and_large_matrices(network, expected):
+    assert hardware.pick_precision("auto", torch.device("cpu"), network) == expected
+
+
+@pytest.mark.usefixtures("fast_bf16")
+def test_a_precision_that_was_asked_for_is_taken():
+    cpu, large = torch.device("cpu"), nn.Linear(512, 512)
+    assert hardware.pick_precision("fp32", cpu, large) == torch.float32
+    assert hardware.pick_precision("bf16", cpu, nn.Linear(2, 2)) == torch.bfloat16
+
+
+def test_a_processor_without_bf16_computes_in_fp32(monkeypatch):
+    monkeypatch.setattr(hardware, "cpu_flags", lambda: frozenset({"avx2"}))
+    assert (
+        hardware.pick_precision("auto", torch.device("cpu"), nn.Conv2d(1, 8, 3)) == torch.float32
+    )
