@@ -17,6 +17,7 @@ from reverie.errors import CapabilityError, ConfigError
 from reverie.loading import Loaded, Samples, load, spherical, straight
 from reverie.models import AutoencoderConfig, GANConfig, VAEConfig
 from reverie.networks import MLP
+from reverie.networks.conditioning import Concatenation
 from reverie.spec import Pixels, Vector
 
 SPEC = Pixels(shape=(1, 4, 4))
@@ -183,3 +184,55 @@ def test_a_device_that_is_not_here_is_refused(vae, tmp_path):
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="device is 'cuda', and this machine has cpu"):
             load(tmp_path, device="cuda")
+
+
+CLASSES = ("cat", "dog", "7")
+
+
+@pytest.fixture
+def conditional(tmp_path):
+    config = GANConfig(latent=3, generator=TINY, critic=TINY, conditioning=Concatenation())
+    return saved(tmp_path, config, Pixels(shape=(1, 4, 4), classes=CLASSES))
+
+
+def test_a_class_is_named_or_numbered_and_its_name_goes_first(conditional):
+    """ "7" names class 2; 1 is the number of "dog"."""
+    assert conditional.labels(2, "dog").tolist() == conditional.labels(2, 1).tolist() == [1, 1]
+    assert conditional.labels(1, "7").tolist() == conditional.labels(1, 7).tolist() == [2]
+    of_dogs = conditional.sample(5, label="dog")
+    assert torch.equal(of_dogs, conditional.sample(5, label="1"))
+    assert not torch.equal(of_dogs, conditional.sample(5, label="cat"))
+
+
+def test_samples_of_no_class_in_particular_take_all_in_turn_across_chunks(conditional):
+    """Sample 65 is of class 65 mod 3 = 2, and is the one that class 2 alone has there."""
+    labels = conditional.labels(70)
+    assert labels.tolist() == [i % 3 for i in range(70)]
+    mixed = conditional.sample(70)
+    for i in (0, 1, 65):
+        of_class = conditional.sample(70, label=int(labels[i]))
+        assert torch.allclose(torch.Tensor(mixed[i]), torch.Tensor(of_class[i]), atol=1e-6)
+
+
+def test_an_interpolation_between_classes_goes_straight_and_its_noise_on_an_arc(conditional):
+    start, end = conditional.noise(2, seed=1), conditional.noise(2, seed=2)
+    assert start.shape == (2, 6) and start[:, 3:].tolist() == [[1, 0, 0], [0, 1, 0]]
+    end = torch.cat([end[:, :3], end[:, 3:].roll(1, 0)], 1)
+    middle = torch.Tensor(conditional.interpolate(start, end, 3)).unflatten(0, (2, 3))[:, 1]
+    arc = spherical(start[:, :3], end[:, :3], torch.tensor([0.5])[None, :, None])[:, 0]
+    code = torch.cat([arc, torch.tensor([[0.5, 0.5, 0]]).repeat(2, 1)], 1)
+    assert torch.allclose(middle, torch.Tensor(conditional.decode(code)), atol=1e-6)
+
+
+@pytest.mark.parametrize("label", ["cow", 3, -1, "dgo"])
+def test_a_class_that_is_not_there_is_refused(label, conditional):
+    with pytest.raises(ConfigError, match=f"there is no class '?{label}'?; "):
+        conditional.sample(1, label=label)
+
+
+def test_a_class_of_a_model_without_classes_is_refused_with_who_has_them(tmp_path):
+    spec = Pixels(shape=(1, 4, 4), classes=CLASSES)
+    plain = saved(tmp_path, GANConfig(latent=3, generator=TINY, critic=TINY), spec)
+    assert plain.classes == () and plain.labels(3) is None
+    with pytest.raises(CapabilityError, match=r"cannot sample by class .* recipe `cgan`"):
+        plain.sample(1, label="cat")

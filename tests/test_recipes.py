@@ -44,7 +44,7 @@ def test_a_recipe_gives_settings_that_survive_json(name, spec):
 
 @every_recipe
 def test_a_recipes_players_are_phases_of_its_model(name):
-    spec = Pixels(shape=(1, 28, 28))
+    spec = Pixels(shape=(1, 28, 28), classes=("a", "b"))
     model, train = recipes.find(name)(spec)
     assert set(train.players) <= {phase.name for phase in model.build(spec).phases()}
 

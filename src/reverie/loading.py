@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from .artifact import Card, load_model
-from .errors import ConfigError
+from .errors import CapabilityError, ConfigError, did_you_mean
 from .hardware import Device, laid_out, pick_device
 from .models.base import (
+    Conditional,
     Decoder,
     Encoder,
     Likelihood,
@@ -92,18 +93,66 @@ class Loaded:
         """The verbs it can do."""
         return capabilities(self.model)
 
-    def sample(self, count: int = 64, *, seed: int = 0) -> Samples:
-        """Draws `(count, *shape)`. Sample i of a seed is the same whatever the count."""
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that samples can be asked of; empty for a model that was not trained on them."""
+        conditional = isinstance(self.model, Conditional) and self.model.classes
+        return self.spec.classes if conditional else ()
+
+    def sample(self, count: int = 64, *, seed: int = 0, label: str | int | None = None) -> Samples:
+        """Draws `(count, *shape)`. Sample i of a seed is the same whatever the count.
+
+        Arguments:
+            count: How many.
+            seed: Of the noise.
+            label: The class, by its name or number; None gives all classes in turn.
+
+        Raises:
+            CapabilityError: The model cannot sample, or not by class.
+            ConfigError: There is no such class, or nothing is asked for.
+        """
         require(self.model, "sample")
         if count < 1:
             raise ConfigError(f"count is {count}; write at least 1")
         model = cast(Sampler, self.model)
+        chunks = -(-count // SAMPLED)
+        noises = (noise_of(mix(seed, chunk), self.device) for chunk in range(chunks))
+        labels = self.labels(chunks * SAMPLED, label)
         with looking(self.model):
-            pieces = [
-                model.sample(SAMPLED, noise_of(mix(seed, chunk), self.device))
-                for chunk in range(-(-count // SAMPLED))
-            ]
+            if labels is None:
+                pieces = [model.sample(SAMPLED, noise) for noise in noises]
+            else:
+                conditional = cast(Conditional, self.model)
+                pieces = [
+                    conditional.sample(SAMPLED, noise, y.to(self.device))
+                    for noise, y in zip(noises, labels.split(SAMPLED), strict=True)
+                ]
         return self._out(pieces)[:count].as_subclass(Samples)
+
+    def labels(self, count: int, label: str | int | None = None) -> Tensor | None:
+        """The labels `(count,)` of the samples that `sample` draws; None where it draws no classes.
+
+        Raises:
+            CapabilityError: A class is asked of a model that was not trained on classes.
+            ConfigError: There is no such class.
+        """
+        if label is not None:
+            return torch.full((count,), self._class(label))
+        return torch.arange(count) % len(self.classes) if self.classes else None
+
+    def _class(self, label: str | int) -> int:
+        """The number of a class; a name goes before a number."""
+        names = self.classes
+        if not names:
+            raise CapabilityError(
+                f"{self.model.family} cannot sample by class unless it was trained to; train the recipe "
+                "`cgan`, or a GAN with model.conditioning=projection, on data with classes"
+            )
+        if str(label) in names:
+            return names.index(str(label))
+        if str(label).isdecimal() and int(label) < len(names):
+            return int(label)
+        raise ConfigError(f"there is no class {label!r}; {did_you_mean(str(label), names)}")
 
     def encode(self, x: Any) -> Tensor:
         """Latents `(N, Z)` of samples `(N, *shape)`, without noise."""
@@ -151,12 +200,20 @@ class Loaded:
         encodes = isinstance(self.model, Encoder)
         first, last = (self.encode(x) if encodes else torch.as_tensor(x) for x in (start, end))
         way = torch.linspace(0, 1, steps)[None, :, None]
-        z = straight(first, last, way) if encodes else spherical(first, last, way)
+        if encodes:
+            return self.decode(straight(first, last, way).flatten(0, 1))
+        # Noise lies on a sphere; a class, which stands behind it, does not.
+        parts = [first.shape[1] - len(self.classes), len(self.classes)]
+        (one, one_class), (two, two_class) = first.split(parts, 1), last.split(parts, 1)
+        z = torch.cat([spherical(one, two, way), straight(one_class, two_class, way)], -1)
         return self.decode(z.flatten(0, 1))
 
     def noise(self, count: int, *, seed: int = 0) -> Tensor:
-        """Latents `(count, Z)` from N(0, I)."""
+        """Latents `(count, Z)` from N(0, I); those of a conditional model end in its classes in turn."""
         require(self.model, "decode")
+        if self.classes:
+            model = cast(Conditional, self.model)
+            return model.codes(count, noise_of(seed), self.labels(count))
         return noise_of(seed).normal(count, cast(Decoder, self.model).latent)
 
     def _in(self, x: Any, chunk: int = CHUNK) -> Iterable[Tensor]:

@@ -14,12 +14,12 @@ from .data.dataset import Dataset
 from .data.stream import to_range
 from .loading import Loaded
 from .metrics.tsne import tsne
-from .models.base import Decoder, Encoder, Model, Reconstructor, Sampler
+from .models.base import Conditional, Decoder, Encoder, Model, Reconstructor, Sampler
 from .pictures import GAP, PAPER, grid, save_png
 from .runs import RunFolder
 from .spec import Pixels, Vector, affine
 from .storage import write_bytes
-from .tensors import noise_of
+from .tensors import Noise, noise_of
 from .training import looking
 
 SHOWN = 64
@@ -51,7 +51,7 @@ class Painter:
                 return self._clouds(model, x, step)
             made: dict[str, Tensor] = {}
             if isinstance(model, Sampler):
-                made["samples"] = model.sample(SHOWN, noise_of(0, device))
+                made["samples"] = fixed_samples(model, noise_of(0, device))
             if isinstance(model, Reconstructor):
                 made["reconstructions"] = beside(x, model.reconstruct(x))
         return [
@@ -73,6 +73,14 @@ class Painter:
         path = self.run.samples / name
         save_png(grid(shown, COLUMNS), path)
         return path
+
+
+def fixed_samples(model: Sampler, noise: Noise) -> Tensor:
+    """What is painted over training, `(SHOWN, *shape)`; a column has one class, if the model has them."""
+    if not isinstance(model, Conditional) or not model.classes:
+        return model.sample(SHOWN, noise)
+    y = torch.arange(SHOWN, device=noise.generator.device) % COLUMNS % model.classes
+    return model.sample(SHOWN, noise, y)
 
 
 def beside(x: Tensor, x_hat: Tensor) -> Tensor:

@@ -49,6 +49,22 @@ def test_vectors_are_sampled_as_a_plot_or_an_array(reverie, runs):
     assert "--out folder: cannot be written in this form; end it with .npy or .png" in said.err
 
 
+def test_a_class_is_sampled_by_its_name(reverie, runs):
+    points = runs.parent / "points.npz"
+    x, y = np.random.default_rng(0).standard_normal((64, 2)), np.arange(64) % 4
+    np.savez(points, x=x.astype(np.float32), y=y)
+    assert reverie("train", "cgan", "--data", points, "--steps", 3, "--quiet").code == 0
+    said = reverie("sample", "cgan-points", "-n", 5, "--label", "3")
+    path = "runs/cgan-points/sampled-5-seed-0-label-3.png"
+    assert (said.code, said.out) == (0, f"wrote {path}\n")
+    assert reverie("sample", "cgan-points", "-n", 5, "--label", 3, "--out", "x.npy").code == 0
+    assert np.array_equal(np.load("x.npy"), load("cgan-points").sample(5, label=3).numpy())
+    said = reverie("sample", "cgan-points", "--label", "4")
+    assert said.code == 2 and "there is no class '4'; choose one of 0, 1, 2, 3" in said.err
+    assert reverie("sample", "gan-pictures", "--label", "1").code == 2
+    assert reverie("evaluate", "cgan-points", "--samples", 32).code == 0
+
+
 def test_reconstructions_stand_under_their_originals(reverie, runs):
     """Six held-out pictures: one row of originals, one of reconstructions."""
     assert reverie("reconstruct", "vae-pictures", "-n", 5, "--out", "r.png").code == 0

@@ -32,6 +32,7 @@ from reverie.losses.adversarial import (
     Relativistic,
     Wasserstein,
 )
+from reverie.losses.augmentation import DiffAugment, NoAugmentation
 from reverie.losses.penalties import R1, R1R2, WGANGP, NoPenalty
 from reverie.models import AutoencoderConfig, GANConfig, VAEConfig
 from reverie.models.base import (
@@ -48,20 +49,22 @@ from reverie.models.base import (
 )
 from reverie.monitor import Listener
 from reverie.networks import MLP
+from reverie.networks.conditioning import Concatenation, Projection, Unconditional
 from reverie.optim import SGD
 from reverie.settings import Config, TrainConfig
 from reverie.spec import Pixels, Vector
 from reverie.tensors import Noise, noise_of
 from reverie.training import Plan, looking, start, take_turn, train_step
 
+CLASSES = ("a", "b", "c")
 SPECS = {
-    "1x28x28": Pixels(shape=(1, 28, 28)),
-    "3x32x32": Pixels(shape=(3, 32, 32)),
-    "2x17x9": Pixels(shape=(2, 17, 9)),
-    "1x1x1": Pixels(shape=(1, 1, 1)),
-    "vector2": Vector(size=2),
+    "1x28x28": Pixels(shape=(1, 28, 28), classes=CLASSES),
+    "3x32x32": Pixels(shape=(3, 32, 32), classes=CLASSES),
+    "2x17x9": Pixels(shape=(2, 17, 9), classes=CLASSES),
+    "1x1x1": Pixels(shape=(1, 1, 1), classes=CLASSES),
+    "vector2": Vector(size=2, classes=CLASSES),
 }
-SMALL = Pixels(shape=(2, 3, 5))
+SMALL = Pixels(shape=(2, 3, 5), classes=CLASSES)
 TINY = MLP(widths=(16,), activation="silu")
 
 VARIANTS = {
@@ -81,6 +84,20 @@ VARIANTS = {
     )
     for game in (NonSaturating(), Hinge(), LeastSquares(), Wasserstein(), Relativistic())
     for penalty in (NoPenalty(), R1(), R1R2(), WGANGP())
+}
+
+VARIANTS |= {
+    f"gan-{conditioning.kind}-{augmentation.kind}": GANConfig(
+        latent=3,
+        generator=TINY,
+        critic=TINY,
+        game=Relativistic(),
+        penalty=R1R2(),
+        conditioning=conditioning,
+        augmentation=augmentation,
+    )
+    for conditioning in (Unconditional(), Concatenation(), Projection(features=4))
+    for augmentation in (NoAugmentation(), DiffAugment())
 }
 
 every_recipe = pytest.mark.parametrize("recipe", recipes.names())
@@ -105,10 +122,15 @@ def samples(model, count, seed=2):
     return x * 2 - 1 if model.value_range == "signed" else x
 
 
+def labels(count):
+    """Each class in turn."""
+    return torch.arange(count) % len(CLASSES)
+
+
 def plan(model, train, batch=8, **changes):
     """A plan over random data, read without the range being applied twice."""
     train = train.with_(batch=batch, **changes)
-    split = Split(samples(model, 16))
+    split = Split(samples(model, 16), labels(16))
     return Plan(train, 10, Stream(split, batch, 0, "raw", torch.device("cpu")))
 
 
@@ -277,12 +299,12 @@ def same_direction_and_length(one, two):
 def check_duplicating_changes_no_loss(model):
     """Same samples and same noise twice: a mean over the batch is what it was, a sum would double."""
     # In float32 a rounding may tip a rectifier, and with it a gradient.
-    x = samples(model.double(), 6).double()
+    x, y = samples(model.double(), 6).double(), labels(6)
     for phase in model.phases():
         parameters = [p for p in phase.network.parameters() if p.requires_grad]
-        once, parts = phase.loss(Batch(x=x, noise=Copies(torch.Generator().manual_seed(3))))
+        once, parts = phase.loss(Batch(x=x, y=y, noise=Copies(torch.Generator().manual_seed(3))))
         noise = Twice(torch.Generator().manual_seed(3))
-        twice, parts_twice = phase.loss(Batch(x=torch.cat([x, x]), noise=noise))
+        twice, parts_twice = phase.loss(Batch(x=torch.cat([x, x]), y=y.repeat(2), noise=noise))
         torch.testing.assert_close(twice, once, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(parts_twice, parts, rtol=1e-4, atol=1e-5)
         gradients = [flat_gradient(loss, parameters) for loss in (once, twice)]
@@ -380,11 +402,12 @@ def data(tmp_path, request):
     import numpy as np
 
     rng = np.random.default_rng(0)
-    path = tmp_path / "data.npy"
+    path = tmp_path / "data.npz"
     if request.param == "vector2":
-        np.save(path, rng.standard_normal((64, 2)).astype(np.float32))
+        x = rng.standard_normal((64, 2)).astype(np.float32)
     else:
-        np.save(path, rng.integers(0, 256, (64, 2, 17, 9), dtype=np.uint8))
+        x = rng.integers(0, 256, (64, 2, 17, 9), dtype=np.uint8)
+    np.savez(path, x=x, y=np.arange(64) % 3)
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,9 @@ def sample(
     run: RunName,
     count: Count = 64,
     seed: Seed = 0,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Of this class alone, by name or number.")
+    ] = None,
     out: Out = None,
     device: DeviceOption = None,
     as_json: Json = False,
@@ -42,8 +46,10 @@ def sample(
 ) -> None:
     """Draw new samples; neither the data nor any setting is needed."""
     folder, loaded = opened(run, device)
-    path = folder.path / f"sampled-{count}-seed-{seed}.png"
-    report(write_samples(loaded.sample(count, seed=seed), out, path), count, as_json, quiet)
+    made = loaded.sample(count, seed=seed, label=label)
+    of = "" if label is None else "-label-" + re.sub(r"[^\w.-]+", "_", label)
+    path = folder.path / f"sampled-{count}-seed-{seed}{of}.png"
+    report(write_samples(made, out, path), count, as_json, quiet)
 
 
 def reconstruct(

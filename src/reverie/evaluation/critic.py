@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from ..losses.adversarial import Hinge, NonSaturating
 from ..models.gan import GAN
 from ..records import Record
 from ..training import looking
-from .subject import Subject
+from .subject import CHUNK, Subject
 
 PAIRS = 2_000
 
@@ -19,12 +20,14 @@ PAIRS = 2_000
 def critic(subject: Subject) -> list[Record]:
     """Whether the critic tells training from held-out data, and real from generated."""
     model = subject.model
-    if not isinstance(model, GAN):
+    if not isinstance(model, GAN) or not labelled(model, subject):
         return []
-    scores = {
-        name: judged(model, subject, getattr(subject, name))
-        for name in ("training", "held_out", "samples")
+    labels = {
+        "training": subject.used.train.y,
+        "held_out": subject.labels,
+        "samples": subject.loaded.labels(subject.count),
     }
+    scores = {name: judged(subject, getattr(subject, name), y) for name, y in labels.items()}
     overfit = above(scores["training"], scores["held_out"])
     ahead = above(scores["held_out"], scores["samples"])
     # Of two sets that are alike: Mann & Whitney (1947).
@@ -72,10 +75,20 @@ def critic(subject: Subject) -> list[Record]:
     return [*records, batch_diversity(subject)]
 
 
-def judged(model: GAN, subject: Subject, x: Tensor) -> Tensor:
-    """The critic's scores, `(n,)`."""
+def labelled(model: GAN, subject: Subject) -> bool:
+    """Whether the data has the labels that the critic needs."""
+    return not model.classes or subject.dataset.spec.classes == subject.loaded.classes
+
+
+def judged(subject: Subject, x: Tensor, y: Tensor | None) -> Tensor:
+    """The critic's scores of samples in data units with their labels, `(n,)`."""
+    model, device = cast(GAN, subject.model), subject.loaded.device
+    chunks = [None] * len(x) if y is None else [part.to(device) for part in y.split(CHUNK)]
     with looking(model):
-        parts = [model.critic(part).flatten().float().cpu() for part in subject.in_range(x)]
+        parts = [
+            model.judge_of(labels)(part).flatten().float().cpu()
+            for part, labels in zip(subject.in_range(x), chunks, strict=False)
+        ]
     return torch.cat(parts)
 
 

@@ -7,15 +7,19 @@ sample's slope depend on its neighbours, so such a critic is refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..config import Section
 from ..schedules import Hyper
 from ..tensors import Noise, at_least_float32
+
+Critic = Callable[[Tensor], Tensor]
+"""Samples `(B, *shape)` to scores `(B, 1)`."""
 
 
 class NoPenalty(Section):
@@ -24,7 +28,7 @@ class NoPenalty(Section):
     kind: Literal["none"] = "none"
 
     def judge(
-        self, critic: nn.Module, real: Tensor, fake: Tensor, noise: Noise
+        self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Scores alone."""
         return critic(real), critic(fake), None
@@ -38,7 +42,7 @@ class R1(Section):
     """Gamma: slopes are summed over a sample's entries, so it grows with the square of their range."""
 
     def judge(
-        self, critic: nn.Module, real: Tensor, fake: Tensor, noise: Noise
+        self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Scores, and the slope at the real samples."""
         scores, slope = score_and_slope(critic, real)
@@ -53,7 +57,7 @@ class R1R2(Section):
     """Gamma, the same for both halves."""
 
     def judge(
-        self, critic: nn.Module, real: Tensor, fake: Tensor, noise: Noise
+        self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Scores, and the slopes at both."""
         scores, slope = score_and_slope(critic, torch.cat([real, fake]))
@@ -70,7 +74,7 @@ class WGANGP(Section):
     """Lambda."""
 
     def judge(
-        self, critic: nn.Module, real: Tensor, fake: Tensor, noise: Noise
+        self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Scores, and the slope at one random point between each pair."""
         place = noise.uniform(len(real), *[1] * (real.dim() - 1))
@@ -81,7 +85,7 @@ class WGANGP(Section):
 Penalty = Annotated[NoPenalty | R1 | R1R2 | WGANGP, Field(discriminator="kind")]
 
 
-def score_and_slope(critic: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+def score_and_slope(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
     """Scores `(B, 1)` and the norm of each score's gradient in its own sample, `(B,)`."""
     with torch.autocast(x.device.type, enabled=False):
         x = at_least_float32(x.detach()).requires_grad_()

@@ -97,6 +97,24 @@ class Sampler(Protocol):
 
 
 @runtime_checkable
+class Conditional(Protocol):
+    """A model that may draw samples of a class; `classes` is 0 where it was not trained to."""
+
+    classes: int
+
+    def codes(self, count: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """What samples of given labels `(count,)`, or of any, are decoded from: `(count, Z)`.
+
+        The class comes last, as a one-hot vector of `classes` entries.
+        """
+        ...
+
+    def sample(self, count: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """Draws `(count, *shape)` in the model's range, of given labels `(count,)` or of any."""
+        ...
+
+
+@runtime_checkable
 class Encoder(Protocol):
     """A model that maps data to latents."""
 

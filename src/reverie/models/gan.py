@@ -8,18 +8,22 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 from typing_extensions import override
 
 from ..config import Section
+from ..errors import ConfigError
 from ..losses.adversarial import Game, NonSaturating, Wasserstein
+from ..losses.augmentation import Augmentation, NoAugmentation
 from ..losses.penalties import NoPenalty, Penalty
 from ..networks import MLP, Conv, Network
+from ..networks.conditioning import Conditioning, Unconditional
 from ..schedules import value_at
 from ..spec import Pixels, Vector
 from ..tensors import Noise, at_least_float32
@@ -40,6 +44,10 @@ class GANConfig(Section):
     """What the two players minimise."""
     penalty: Penalty = NoPenalty()
     """What is asked of the critic's slope."""
+    conditioning: Conditioning = Unconditional()
+    """How a class enters the critic; the generator sees it beside its noise."""
+    augmentation: Augmentation = NoAugmentation()
+    """What the critic sees instead of samples, real and generated alike."""
     critic_turns: PositiveInt = 1
     """Critic updates for each update of the generator."""
 
@@ -54,8 +62,27 @@ class GANConfig(Section):
         return self
 
     def build(self, spec: Pixels | Vector) -> GAN:
-        """The model for this data."""
+        """The model for this data.
+
+        Raises:
+            ConfigError: The data lacks what a choice needs: classes, or pixels.
+        """
+        if self.conditional and not spec.classes:
+            raise ConfigError(
+                f"model.conditioning is {self.conditioning.kind!r}, and this data has no classes; put "
+                "samples into one folder a class, or write model.conditioning=none"
+            )
+        if isinstance(spec, Vector) and not isinstance(self.augmentation, NoAugmentation):
+            raise ConfigError(
+                f"model.augmentation is {self.augmentation.kind!r}, which transforms pictures, and this "
+                "data is a vector; write model.augmentation=none"
+            )
         return GAN(self, spec)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether classes enter."""
+        return not isinstance(self.conditioning, Unconditional)
 
 
 class GAN(Model):
@@ -66,11 +93,13 @@ class GAN(Model):
 
     def __init__(self, config: GANConfig, spec: Pixels | Vector) -> None:
         super().__init__(spec, "signed")
-        self.config, self.latent = config, config.latent
-        generator = config.generator.decoder(config.latent, spec.shape)
+        self.config = config
+        self.classes = len(spec.classes) if config.conditional else 0
+        self.latent = config.latent + self.classes
+        generator = config.generator.decoder(self.latent, spec.shape)
         bounded = nn.Tanh() if isinstance(spec, Pixels) else nn.Identity()
         self.generator = nn.Sequential(generator, nn.Flatten(1, 2), bounded)
-        self.critic = config.critic.encoder(spec.shape, 1)
+        self.critic = config.conditioning.critic(config.critic, spec.shape, self.classes)
 
     @override
     def phases(self) -> list[Phase]:
@@ -95,9 +124,10 @@ class GAN(Model):
     def critic_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The critic's side of the game and its penalty."""
         with torch.no_grad():
-            fake = at_least_float32(self.sample(len(batch.x), batch.noise))
+            fake = at_least_float32(self.decode(self.codes(len(batch.x), batch.noise, batch.y)))
+        real, fake = self.shown(batch.x, batch.noise), self.shown(fake, batch.noise)
         penalty = self.config.penalty
-        scores = penalty.judge(self.critic, batch.x, fake, batch.noise)
+        scores = penalty.judge(self.judge_of(batch.y), real, fake, batch.noise)
         real, fake, slope = at_least_float32(scores[0]), at_least_float32(scores[1]), scores[2]
         game = self.config.game.critic(real, fake)
         parts = {"game": game, "gap": real.mean() - fake.mean()}
@@ -108,18 +138,47 @@ class GAN(Model):
 
     def generator_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The generator's side of the game."""
-        fake = at_least_float32(self.critic(self.sample(len(batch.x), batch.noise)))
-        with torch.no_grad():
-            real = at_least_float32(self.critic(batch.x)) if self.config.game.pairs else fake
+        judge = self.judge_of(batch.y)
+        made = self.decode(self.codes(len(batch.x), batch.noise, batch.y))
+        fake = at_least_float32(judge(self.shown(made, batch.noise)))
+        real = fake
+        if self.config.game.pairs:
+            with torch.no_grad():
+                real = at_least_float32(judge(self.shown(batch.x, batch.noise)))
         game = self.config.game.generator(real, fake)
         return game, {"game": game}
 
-    def sample(self, count: int, noise: Noise) -> Tensor:
-        """The generator's samples of fresh noise."""
-        return self.decode(noise.normal(count, self.latent))
+    def judge_of(self, y: Tensor | None) -> Callable[[Tensor], Tensor]:
+        """The critic of samples, which knows their labels `(B,)` if it is conditional.
+
+        Samples are `(B, *shape)`, or several such batches one after the other, as penalties have them.
+        """
+        if not self.classes or y is None:
+            return self.critic
+        return lambda x: self.critic(x, y.repeat(len(x) // len(y)))
+
+    def shown(self, x: Tensor, noise: Noise) -> Tensor:
+        """What the critic sees of samples `(B, *shape)`."""
+        return self.config.augmentation(x, noise)
+
+    def codes(self, count: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """What the generator makes samples of: `(count, Z)`, fresh noise, then the class as one-hot.
+
+        Without labels `(count,)`, each class is as likely as another.
+        """
+        z = noise.normal(count, self.config.latent)
+        if not self.classes:
+            return z
+        if y is None:
+            y = (noise.uniform(count) * self.classes).long()
+        return torch.cat([z, one_hot(y, self.classes).to(z.dtype)], 1)
+
+    def sample(self, count: int, noise: Noise, y: Tensor | None = None) -> Tensor:
+        """The generator's samples of fresh noise, of given labels `(count,)` or of any."""
+        return self.decode(self.codes(count, noise, y))
 
     def decode(self, z: Tensor) -> Tensor:
-        """The generator's samples of given noise, `(B, Z)` to `(B, *shape)`."""
+        """The generator's samples of given codes, `(B, Z)` to `(B, *shape)`."""
         return self.generator(z)
 
     @override
