@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from . import plots
 from .painting import frames, moments
@@ -14,15 +14,22 @@ from .runs import RunFolder
 from .storage import write_text
 from .verdict import verdict, warnings
 
+SHAPES: dict[str, Literal["wide", "tall"]] = {
+    "samples": "wide",
+    "reconstructions": "wide",
+    "neighbours": "wide",
+    "traversals": "tall",
+}
+
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of the page: its title, a sentence, and the picture as a data URL."""
+    """A picture of the page: title, caption, the picture as a data URL, and its place in the grid."""
 
     title: str
     caption: str
     source: str
-    wide: bool = False
+    shape: Literal["", "wide", "tall"] = ""
 
 
 def write_report(folder: RunFolder) -> Path:
@@ -90,11 +97,8 @@ def row(record: dict[str, Any]) -> dict[str, str]:
         value = f"{number(record['value'])} [{number(low)}, {number(high)}]"
     arrow = {"lower": "lower is better", "higher": "higher is better"}.get(record["direction"], "")
     references = [f"{name} {number(v)}" for name, v in record["reference"].items()]
-    note = "; ".join(
-        part
-        for part in [arrow, *references, *([f"n = {record['n']:,}"] if record["n"] else [])]
-        if part
-    )
+    count = f"n\u00a0=\u00a0{record['n']:,}" if record["n"] else ""
+    note = "; ".join(part for part in [arrow, *references, count] if part)
     return {"metric": record["metric"], "value": f"{value} {record['unit']}".strip(), "note": note}
 
 
@@ -130,18 +134,16 @@ def figures(folder: RunFolder) -> list[Figure]:
         paths = [*frames(folder, stem)[-1:], folder.samples / f"{stem}.png"]
         path = next((path for path in paths if path.exists()), None)
         if path is not None:
-            wide = stem in ("samples", "reconstructions", "neighbours")
-            made.append(Figure(title, caption, embed(path.read_bytes()), wide))
+            made.append(Figure(title, caption, embed(path.read_bytes()), SHAPES.get(stem, "")))
     return made
 
 
 def over_training(folder: RunFolder) -> list[Figure]:
     """The run as a film of one picture, or as a few pictures where rows mean nothing."""
     if (folder.samples / "film.png").exists():
-        caption = "a row a moment, from the first step to the last, always of the same noise."
-        return [
-            Figure("Samples", caption, embed((folder.samples / "film.png").read_bytes()), True)
-        ]
+        caption = "A row a moment, from the first step to the last, always of the same noise."
+        image = (folder.samples / "film.png").read_bytes()
+        return [Figure("Samples", caption, embed(image), "wide")]
     paths = frames(folder, "samples") or frames(folder, "reconstructions")
     steps = {path: int(path.stem.rpartition("-")[2]) for path in paths}
     chosen = moments(paths) if len(paths) > 1 else []

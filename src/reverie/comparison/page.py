@@ -162,7 +162,7 @@ def sheets(table: Comparison) -> list[tuple[str, list[Figure]]]:
             paths = [*frames(folder, stem)[-1:], folder.samples / f"{stem}.png"]
             path = next((path for path in paths if path.exists()), None)
             if path is not None:
-                figures.append(Figure(row.name, caption, embed(path.read_bytes()), True))
+                figures.append(Figure(row.name, caption, embed(path.read_bytes())))
         if figures:
             made.append((title, figures))
     return made

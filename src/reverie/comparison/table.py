@@ -49,7 +49,7 @@ class Comparison:
             return ""
         return (
             f"One run each: {', '.join(alone)}. Another seed may turn round what is found here; "
-            "`reverie bench` trains several."
+            "reverie bench trains several."
         )
 
     def row(self, name: str) -> Row:
