@@ -14,7 +14,7 @@ ROOT = Path(reverie.__file__).parent
 LAYERS = [
     ["errors"],
     ["config"],
-    ["budget", "monitor", "records", "schedules", "spec", "storage", "tensors"],
+    ["budget", "monitor", "protocol", "records", "schedules", "spec", "storage", "tensors"],
     [
         "display",
         "distributed",

@@ -72,6 +72,8 @@ def test_coverage_is_a_share_of_what_real_data_reaches(coverage, words):
     assert line.startswith(f"Samples cover {words}: {80 * coverage:.0f} % of held-out")
     assert line.endswith("real data reaches 80 %; FD[x@1] is 3, where real data has 0.5.")
     assert said(records[0])[0].endswith("real data reaches 80 %.")
+    alone = Record(metric="FD[x@1]", value=3.0)  # training samples too few for a covariance
+    assert said(records[0], alone)[0].endswith("real data reaches 80 %; FD[x@1] is 3.")
 
 
 COPIES = (

@@ -11,9 +11,10 @@ from .artifact import load_model
 from .comparison import Comparison, compare
 from .comparison.page import write_comparison
 from .errors import ConfigError
-from .evaluation import Protocol, evaluate
+from .evaluation import evaluate
 from .monitor import Listener
 from .preparing import prepare
+from .protocol import Protocol
 from .runs import RunFolder, is_run
 
 

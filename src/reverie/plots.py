@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,11 @@ COLORS = [
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7",
     "#56b4e9", "#a08a00", "#5b5b5b", "#8c4a9e", "#7f3b08",
 ]  # fmt: skip
+WIDE = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "PingFang SC",
+    "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic", "Arial Unicode MS",
+)  # fmt: skip
+"""Fonts of many alphabets, of which a system has some or none."""
 
 
 def figure(width: float = 4.8, height: float = 3.0) -> tuple[Figure, Axes]:
@@ -44,9 +50,41 @@ def png(made: Figure) -> bytes:
 
 
 def plain(name: str) -> str:
-    """A name as Matplotlib shows it: no formula, and not hidden for a leading underscore."""
+    """A name as Matplotlib shows it: no formula, and not hidden for a leading underscore.
+
+    A letter that no font here has stands as its code point: boxes could not be told apart.
+    """
+    if not (name.isascii() and name.isprintable()):
+        known = _letters(tuple(families()))
+        name = "".join(c if c in known else c.encode("unicode_escape").decode() for c in name)
     name = name.replace("$", r"\$")
     return f" {name}" if name.startswith("_") else name
+
+
+def families() -> list[str]:
+    """The fonts of names: Matplotlib's own, then those of many alphabets that are installed."""
+    from matplotlib import rcParams
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return [*rcParams["font.family"], *(name for name in WIDE if name in installed)]
+
+
+@cache
+def _letters(fonts: tuple[str, ...]) -> frozenset[str]:
+    """What these fonts can show, upright and bold."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    found: set[str] = set()
+    for family in fonts:
+        paths = [findfont(FontProperties(family=[family], weight=w)) for w in ("normal", "bold")]
+        upright, bold = (get_font(path).get_charmap().keys() for path in paths)
+        found |= {chr(code) for code in upright & bold}
+    return frozenset(found)
+
+
+def _legend(axes: Axes, **more: Any) -> None:
+    axes.legend(prop={"family": families(), "size": 8}, frameon=False, **more)
 
 
 def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> bytes:
@@ -57,7 +95,7 @@ def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str,
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
     if len(lines) > 1:
-        axes.legend(fontsize=8, frameon=False)
+        _legend(axes)
     _compact(axes)
     return png(made)
 
@@ -78,14 +116,14 @@ def plane(
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
     axes.margins(0.2)
-    axes.legend(fontsize=8, frameon=False)
+    _legend(axes)
     return png(made)
 
 
 def cloud(points: Tensor, labels: Tensor | None, classes: Sequence[str], title: str = "") -> bytes:
     """Points `(N, 2)` coloured by label `(N,)`, as PNG bytes."""
     made, axes = figure(5.0, 4.4)
-    xy = points.float().numpy()
+    xy, fonts = points.float().numpy(), families()
     if labels is None:
         axes.scatter(xy[:, 0], xy[:, 1], s=4, color=COLORS[0], alpha=0.6, linewidths=0)
     else:
@@ -96,7 +134,8 @@ def cloud(points: Tensor, labels: Tensor | None, classes: Sequence[str], title: 
             if len(own) and len(classes) <= 20:
                 x, y = _thick_of(own, 0.15 * np.ptp(xy))
                 box: dict[str, Any] = {"facecolor": PAPER, "alpha": 0.75, "pad": 1, "linewidth": 0}
-                axes.text(x, y, name, fontsize=9, weight="bold", ha="center", color=INK, bbox=box)
+                how: dict[str, Any] = {"fontsize": 9, "weight": "bold", "family": fonts}
+                axes.text(x, y, plain(name), ha="center", color=INK, bbox=box, **how)
     axes.set_title(title, fontsize=8, color=INK)
     return png(made)
 
@@ -106,8 +145,9 @@ def clouds(groups: Mapping[str, Tensor]) -> bytes:
     made, axes = figure(5.0, 4.4)
     for color, (name, points) in zip(COLORS, groups.items(), strict=False):
         xy = points.float().numpy()
-        axes.scatter(xy[:, 0], xy[:, 1], s=5, color=color, alpha=0.5, linewidths=0, label=name)
-    axes.legend(fontsize=8, frameon=False, markerscale=3)
+        style: dict[str, Any] = {"s": 5, "alpha": 0.5, "linewidths": 0}
+        axes.scatter(xy[:, 0], xy[:, 1], color=color, label=plain(name), **style)
+    _legend(axes, markerscale=3)
     axes.set_aspect("equal", adjustable="datalim")
     return png(made)
 

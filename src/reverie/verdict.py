@@ -99,10 +99,9 @@ def coverage_line(found: Found) -> str:
     )
     if distance is None:
         return line + "."
-    return line + (
-        f"; {distance['metric']} is {number(distance['value'])}, where real data has "
-        f"{number(distance['reference']['training data'])}."
-    )
+    real = distance["reference"].get("training data")
+    beside = "" if real is None else f", where real data has {number(real)}"
+    return f"{line}; {distance['metric']} is {number(distance['value'])}{beside}."
 
 
 def memorisation_lines(found: Found) -> list[str]:

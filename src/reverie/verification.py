@@ -113,7 +113,7 @@ def _value(metric: str, folders: list[RunFolder]) -> str:
         record
         for folder in folders
         for record in folder.read(folder.metrics)["records"]
-        if record["metric"] == metric
+        if record["metric"] == metric and record["value"] is not None
     ]
     values = [record["value"] for record in records]
     mean = statistics.fmean(values)
@@ -122,4 +122,5 @@ def _value(metric: str, folders: list[RunFolder]) -> str:
         deviation = statistics.stdev(values)
         digits = max(0, 1 - math.floor(math.log10(deviation))) if deviation else 0
         spread = f" (sd {deviation:.{min(digits, 6)}f})"
-    return f"{metric} {number(mean)}{spread} {records[0]['unit']}".strip()
+    some = f" in {len(values)} of {len(folders)} runs" if len(values) < len(folders) else ""
+    return f"{metric} {number(mean)}{spread} {records[0]['unit']}".strip() + some

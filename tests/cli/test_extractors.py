@@ -46,6 +46,7 @@ def test_the_list_names_every_extractor_and_how_to_get_what_is_not_here(reverie)
         (line,) = [line for line in said.out.splitlines() if line.startswith(f"{name} ")]
         assert str(entry.card.takes) in line and entry.pinned[:8] in line
         assert (entry.install in line) != entry.here or not entry.install
+    assert "and for reconstructions LPIPS: `reverie evaluate RUN --lpips FOLDER`" in said.out
     rows = json.loads(reverie("extractor", "list", "--json").out)
     assert [row["name"] for row in rows] == list(REGISTRY)
     assert rows[0]["sha256"] == REGISTRY["lenet-mnist-v1"].pinned and rows[0]["installed"]

@@ -138,6 +138,12 @@ REFUSED = [
         3,
         "there is no such file, folder or data set",
     ),
+    (["evaluate", "vae-points", "--samples", 1], 2, "samples is 1; write at least 2"),
+    (
+        ["evaluate", "vae-pictures", "--lpips", "nowhere"],
+        3,
+        "nowhere/vgg16-397923af.pth cannot be read (No such file or directory); get https://",
+    ),
     (["compare", "nothing"], 2, "there is no run 'nothing'"),
     (
         ["runs", "nowhere"],

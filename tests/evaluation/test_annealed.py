@@ -1,6 +1,7 @@
 """Annealing is asked for, agrees with closed forms, and its values may be compared."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -38,6 +39,23 @@ def test_two_models_may_be_compared(subject, families, noise_pictures, zero):
         judged = subject(families["vae"], noise_pictures(), weights, folder=folder, chains=3)
         trees.append({**annealed(judged)[0].to_dict(), "data": "same"})
     assert unlike(trees) == ""
+
+
+def test_an_annealed_bound_below_the_entropy_of_the_pixels_is_no_value(
+    subject, families, noise_pictures, monkeypatch, by_metric
+):
+    """Averaged over the 64 pixels instead of summed, about ln 2: far below the half nat of each."""
+    judged = subject(families["vae"], noise_pictures(), chains=3)
+    kept = module.ais
+
+    def too_good(*arguments):
+        found = kept(*arguments)
+        return replace(found, log_weights=found.log_weights / 64)  # averaged over pixels
+
+    monkeypatch.setattr(module, "ais", too_good)
+    records = by_metric(annealed(judged))
+    assert "no model reaches it" in records["-log p(x) by AIS"].reason
+    assert records["BDMC gap"].value is not None
 
 
 def test_what_has_no_likelihood_says_so(subject, families, noise_pictures):

@@ -1,6 +1,9 @@
 """What a model costs stands beside its quality, and is ranked nowhere by itself."""
 
+import torch
+
 from reverie.evaluation.compute import compute
+from reverie.hardware import machine
 from reverie.runs import RunFolder
 
 
@@ -20,6 +23,8 @@ def test_costs_are_those_of_the_run(subject, families, noise_pictures, by_metric
     )
     speed = records["sampling speed"]
     assert speed.value > 0 and speed.n == 512
+    here = {"device": "cpu", "machine": machine(), "threads": torch.get_num_threads()}
+    assert speed.settings == here and here["machine"]
     assert {record.direction for record in records.values()} == {"none"}
 
 

@@ -9,8 +9,9 @@ import torch
 
 from reverie.artifact import save_model
 from reverie.data import DataConfig, open_dataset
-from reverie.errors import ConfigError
-from reverie.evaluation import Protocol, data_of, evaluate, evaluate_run, fitting_data
+from reverie.errors import ConfigError, DataError
+from reverie.evaluation import Protocol, data_of, evaluate, evaluate_run, fitting_data, subject
+from reverie.features.lpips import LPIPS
 from reverie.loading import Loaded
 from reverie.models import AutoencoderConfig, GANConfig, VAEConfig
 from reverie.monitor import Listener
@@ -103,10 +104,11 @@ def test_what_a_model_lacks_has_a_reason_in_the_values_place(tmp_path, data):
 def test_pictures_of_another_shape_are_judged_by_the_random_network(tmp_path, data):
     records = judged(tmp_path, "vae", data)
     names = [name for name in records if "[" in name]
-    assert [name.partition("[")[0] for name in names] == ["FD", "density", "coverage"]
+    assert [name.partition("[")[0] for name in names] == ["density", "coverage"]
     for name in names:
         assert records[name].settings["extractor"]["name"] == "random-conv-v1"
         assert "random-conv-v1@" in name and records[name].n == 20
+    assert "covariance of 256 features needs at least 257 samples" in records["FD"].reason
 
 
 def test_too_few_held_out_samples_leave_the_other_metrics_standing(tmp_path):
@@ -120,15 +122,15 @@ def test_too_few_held_out_samples_leave_the_other_metrics_standing(tmp_path):
 
 def test_a_distance_names_its_extractor_and_is_never_called_fid(tmp_path):
     """Pictures of mnist's shape have an extractor; training data stands in the samples' place beside it."""
-    x = np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8)
-    np.savez(tmp_path / "d.npz", x_train=x[:40], x_test=x[40:])
+    x = np.random.default_rng(0).integers(0, 256, (140, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "d.npz", x_train=x[:70], x_test=x[70:])
     made(tmp_path, CONFIGS["gan"], Pixels(shape=(1, 28, 28)))
     records = {r.metric: r for r in evaluate(tmp_path, data=str(tmp_path / "d.npz"), quick=True)}
     names = [name for name in records if "[" in name]
     assert [name.partition("[")[0] for name in names] == ["FD", "density", "coverage"]
     assert all("lenet-mnist-v1@" in name and "FID" not in name for name in names)
     for name in names:
-        assert records[name].n == 20 and "training data" in records[name].reference
+        assert records[name].n == 70 and "training data" in records[name].reference
         assert records[name].settings["extractor"]["name"] == "lenet-mnist-v1"
 
 
@@ -193,6 +195,19 @@ def test_the_number_of_samples_is_at_most_what_is_held_out_and_part_of_the_recor
         assert judged and {record.n for record in judged} == {used}
     with pytest.raises(ConfigError, match="samples is 1; write at least 2"):
         evaluate(tmp_path, data=points, samples=1)
+
+
+def test_pictures_that_lpips_does_not_take_are_refused_before_anything_is_judged(
+    tmp_path, data, monkeypatch
+):
+    """At the end of training it is not computed, and its weights are not even looked for."""
+    monkeypatch.setattr(subject, "open_lpips", lambda folder: LPIPS())
+    made(tmp_path, CONFIGS["ae"], Pixels(shape=(1, 8, 8)))
+    with pytest.raises(DataError, match=r"LPIPS takes pictures of .* >= 16; found 1 x 8 x 8"):
+        evaluate(tmp_path, data=data[0], lpips="weights")
+    assert not (tmp_path / "metrics.json").exists()
+    monkeypatch.undo()
+    evaluate(tmp_path, data=data[0], lpips="weights", quick=True)
 
 
 def test_metrics_say_what_they_rest_on(tmp_path, data):

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from reverie.evaluation import subject as module
 from reverie.evaluation.likelihood import (
-    anchors,
     bits,
     carried_over,
     few_draws,
@@ -194,7 +194,7 @@ def test_the_anchors_of_grey_pictures_are_their_entropy_and_the_training_means(
     train[::2] = 1
     judged = subject(families["vae"], dataset(train, torch.full((10, 1, 8, 8), 0.25)))
     entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
-    assert anchors(judged) == {
+    assert judged.anchors == {
         "hard floor": pytest.approx(64 * entropy),
         "independent Bernoulli": pytest.approx(COST),
     }
@@ -203,7 +203,7 @@ def test_the_anchors_of_grey_pictures_are_their_entropy_and_the_training_means(
 @pytest.mark.parametrize("law", LAWS)
 def test_a_law_that_is_not_bernoulli_has_no_anchors(law, subject, noise_pictures):
     judged = subject(LAWS[law], noise_pictures(), draws=3)
-    assert anchors(judged) == {}
+    assert judged.anchors == {}
     assert all(record.reference == {} for record in [*losses(judged), many_draws(judged)[0]])
 
 
@@ -212,6 +212,99 @@ def test_no_vae_is_below_the_floor(subject, families, noise_pictures, by_metric)
     record = by_metric(losses(judged))["held-out -elbo"]
     assert record.value > record.reference["hard floor"]
     assert "hard floor" not in by_metric(losses(judged))["held-out rate"].reference
+
+
+@pytest.fixture
+def claims(subject, dataset, monkeypatch):
+    """A VAE that claims to be so many nats above the floor, alike in its losses and its bounds.
+
+    Each sample's entropy differs: of the first half of the pixels a share of 0 to 1/2, else white.
+    """
+
+    def make(above, config=None):
+        share = torch.linspace(0.02, 0.5, 40)[:, None, None, None]
+        x = torch.ones(40, 1, 8, 8)
+        x[:, :, :4] = share
+        entropy = -32 * (torch.xlogy(share, share) + torch.xlogy(1 - share, 1 - share)).flatten()
+        claimed = torch.as_tensor(entropy.double() + above)
+
+        def losses(model, batch):
+            at = (batch.x[:, 0, 0, 0, None] - share.flatten()).abs().argmin(1)
+            return {
+                "-elbo": (claimed[at], "nats"),
+                "distortion": (claimed[at] + 9, "nats"),
+                "rate": (claimed[at] - 9, "nats"),
+            }
+
+        def importance(model, x, noise, draws):
+            at = (x[:, 0, 0, 0, None] - share.flatten()).abs().argmin(1)
+            return ImportanceBound(draws, -claimed[at], torch.full((len(x),), float(draws)))
+
+        monkeypatch.setattr(VAE, "losses", losses)
+        monkeypatch.setattr(VAE, "importance", importance)
+        config = config or VAEConfig(latent=2, network=TINY)
+        judged = subject(config, dataset(x, x), draws=500, images=10)
+        return judged, entropy
+
+    return make
+
+
+BOUNDS = ("held-out -elbo", f"-log p(x) bound, k={FEW}", "-log p(x) bound, k=500")
+
+
+def test_a_bound_below_the_entropy_of_the_pixels_is_a_wrong_number_and_no_value(claims, by_metric):
+    """By 0.1 nats on every sample: no model of Bernoulli pixels can, by Gibbs' inequality."""
+    judged, entropy = claims(-0.1)
+    records = by_metric([*losses(judged), *few_draws(judged), *many_draws(judged)])
+    least = float(entropy.mean())
+    for name in BOUNDS:
+        record = records[name]
+        assert record.value is None and record.values is None, name
+        assert f"of {least - 0.1:.2f} nats is below {least:.2f}, the entropy" in record.reason
+        assert "no model reaches it; look for losses that are averaged" in record.reason
+    for name in ("held-out distortion", "held-out rate", "effective draws"):
+        assert records[name].value is not None
+
+
+@pytest.mark.parametrize("above", [0.0, 0.1])
+def test_a_bound_at_the_entropy_of_the_pixels_or_above_stands(above, claims, by_metric):
+    """Samples cost from 4 to 22 nats: to their difference from the floor that spread is nothing."""
+    judged, entropy = claims(above)
+    records = by_metric([*losses(judged), *few_draws(judged), *many_draws(judged)])
+    for name in BOUNDS:
+        assert records[name].value == pytest.approx(float(entropy.mean()) + above, rel=1e-5)
+        assert records[name].reference["hard floor"] == pytest.approx(float(entropy.mean()))
+
+
+def test_a_bound_that_chance_alone_brings_below_the_floor_stands(claims, by_metric):
+    """Half of the samples 3 above and half 3.5 below: -0.25 with a standard error of 0.51."""
+    noise = torch.where(torch.arange(40) % 2 == 0, 3.0, -3.5).double()
+    judged, _ = claims(noise)
+    assert all(record.value is not None for record in losses(judged))
+    judged, _ = claims(noise - 2)  # 4.4 standard errors
+    assert losses(judged)[0].value is None
+
+
+def test_a_loss_that_is_no_number_is_no_value(claims):
+    judged, _ = claims(math.nan)
+    assert "must be finite; found nan" in losses(judged)[0].reason
+
+
+def test_a_density_may_be_as_high_as_it_likes(claims):
+    """The floor is of pixels that are drawn as bits; a density knows none."""
+    judged, _ = claims(-1000.0, LAWS["gaussian"])
+    assert [record.value is None for record in losses(judged)] == [False] * 3
+
+
+def test_the_anchors_are_computed_once(subject, families, noise_pictures, monkeypatch):
+    calls = []
+    for name in ("binarisation_floor", "independent_bernoulli"):
+        kept = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *x, f=kept, n=name: (calls.append(n), f(*x))[1])
+    judged = subject(families["vae"], noise_pictures(), draws=3)
+    for judge in (losses, few_draws, many_draws):
+        judge(judged)
+    assert sorted(calls) == ["binarisation_floor", "independent_bernoulli"]
 
 
 def test_the_elbo_is_its_parts_a_sample(subject, families, noise_pictures, by_metric):

@@ -21,7 +21,7 @@ def reconstructed(subject, families, dataset, monkeypatch):
 
 
 def test_an_error_of_a_tenth_is_20_db(reconstructed, by_metric):
-    judged = reconstructed(lambda x: x + 0.1)
+    judged = reconstructed(lambda x: x + 0.1, count=300)
     records = by_metric([*squared_error(judged), *likeness(judged)])
     assert records["reconstruction MSE"].value == pytest.approx(0.01, rel=1e-5)
     assert records["reconstruction MSE"].uncertainty == pytest.approx(0, abs=1e-6)
@@ -51,6 +51,62 @@ def test_exact_pictures_are_no_infinite_decibels(reconstructed, by_metric):
 def test_pictures_below_the_window_have_no_ssim(reconstructed, by_metric):
     record = by_metric(likeness(reconstructed(lambda x: x + 0.1, side=8)))["SSIM"]
     assert (record.value, record.reason) == (None, "its window of 11 pixels does not fit into 8")
+
+
+def test_a_distance_of_no_more_samples_than_features_is_a_dash_that_says_why(
+    reconstructed, by_metric
+):
+    """The random network has 256 features."""
+    record = by_metric(likeness(reconstructed(lambda x: x + 0.1, count=256)))["rFD"]
+    assert record.value is None
+    assert "needs at least 257 samples" in record.reason and "found 256" in record.reason
+
+
+def test_a_small_training_split_leaves_the_distance_of_reconstructions(
+    subject, families, noise_pictures, by_metric
+):
+    record = by_metric(likeness(subject(families["vae"], noise_pictures(train=50, test=300))))[
+        "rFD"
+    ]
+    assert record.value > 0 and record.reference == {}
+    [warning] = record.warnings
+    assert warning.startswith("no training data stands beside it: the covariance of 256 features")
+    assert "found 50" in warning
+
+
+class Lpips:
+    """In the network's place: ten times the mean difference of a pair."""
+
+    tag = "vgg16@00000000"
+
+    def __call__(self, x, y):
+        return 10 * (x - y).abs().flatten(1).mean(1)
+
+    def record(self):
+        return {"name": "vgg16"}
+
+
+def test_lpips_is_a_mean_over_pairs_where_it_is_asked_for(reconstructed, by_metric):
+    """Ten pairs are 0.1 apart and ten 0.3: the mean 2, and sd 1.026 over sqrt 20."""
+    far = torch.arange(20)[:, None, None, None] % 2 == 0
+    judged = reconstructed(lambda x: torch.where(far, x + 0.1, x - 0.3))
+    assert "LPIPS" not in by_metric(likeness(judged))
+    judged.__dict__["lpips"] = Lpips()
+    record = by_metric(likeness(judged))["LPIPS"]
+    assert record.metric == "LPIPS[vgg16@00000000]"
+    assert (record.direction, record.n, len(record.values)) == ("lower", 20, 20)
+    assert record.value == pytest.approx(2, rel=1e-5)
+    assert record.uncertainty == pytest.approx((20 / 19) ** 0.5 / 20**0.5, rel=1e-4)
+    # Networks see small pictures otherwise: values of two sizes are not compared.
+    settings = {"extractor": {"name": "vgg16"}, "size": "16 x 16", "latents": "posterior mean"}
+    assert record.settings == settings
+
+
+def test_lpips_of_what_has_no_encoder_says_so_where_it_is_asked_for(
+    subject, families, noise_pictures, by_metric
+):
+    judged = subject(families["gan"], noise_pictures(), lpips="anywhere")
+    assert by_metric(likeness(judged))["LPIPS"].reason == "a GAN has no encoder"
 
 
 def test_vectors_have_an_error_and_no_likeness(subject, dataset):

@@ -149,23 +149,71 @@ def test_spreads_are_those_of_repetitions(points, by_metric, monkeypatch):
 @pytest.mark.parametrize("count", [2, 4, 8, 12, 40])
 def test_too_few_samples_for_one_score_leave_the_others(count, points, by_metric):
     records = by_metric(quality(points(samples=count)))
-    assert records["FD"].value is not None or count < 2
     lost = [name for name, record in records.items() if record.value is None]
     assert all(records[name].reason for name in lost)
-    # k = 5 neighbours want more than 5 samples, FD infinity 30.
+    # k = 5 neighbours want more than 5 samples, FD infinity 30, and a covariance of two features 3.
     assert ("coverage" in lost) == (count <= 5) and ("FD infinity" in lost) == (count < 30)
+    assert ("FD" in lost) == (count < 3)
     assert ALL - {"FLD gap"} <= set(records)
 
 
-def test_few_samples_for_many_features_are_warned_of(
-    points, by_metric, subject, families, noise_pictures
-):
-    [warning] = by_metric(fidelity(subject(families["vae"], noise_pictures(), folder="b")))[
-        "FD"
-    ].warnings
-    assert warning.startswith("20 samples are few for 256 features")
+@pytest.fixture
+def many_features(subject, families, noise_pictures):
+    """A VAE judged by the random network, which has 256 features."""
+
+    def make(test, train=300, **protocol):
+        return subject(families["vae"], noise_pictures(train=train, test=test), **protocol)
+
+    return make
+
+
+def test_few_samples_for_many_features_are_warned_of(points, by_metric, many_features):
+    [warning] = by_metric(fidelity(many_features(300)))["FD"].warnings
+    assert warning.startswith("300 samples are few for 256 features")
     assert warning.endswith("2,560 or more are needed")
     assert by_metric(fidelity(points()))["FD"].warnings == ()
+
+
+@pytest.mark.parametrize(("score", "lost"), [(fidelity, {"FD"}), (quality, {"FD", "FD infinity"})])
+def test_a_distance_of_no_more_samples_than_features_is_a_dash_that_says_why(
+    score, lost, many_features, by_metric
+):
+    """Its covariances would be singular; what is no distance of Gaussians stands."""
+    records = by_metric(score(many_features(256)))
+    assert {name for name, record in records.items() if record.value is None} == lost
+    for name in lost:
+        assert records[name].reason.startswith("the covariance of 256 features needs at least 257")
+        assert "take more samples, or an extractor of fewer features" in records[name].reason
+    assert "found 256" in records["FD"].reason and records["coverage"].warnings == ()
+
+
+def test_where_too_few_are_left_without_a_group_there_is_a_distance_without_its_spread(
+    many_features, by_metric
+):
+    """Of 260 in groups of 13, 247 would be left for 256 features, and 130 in the smallest subset."""
+    judged = many_features(260)
+    record = by_metric(distance(judged))["FD"]
+    assert record.value > 0 and (record.uncertainty, record.method) == (None, "")
+    with pytest.raises(DataError, match=r"257 samples in the smallest subset.* found 130"):
+        infinity(judged)
+
+
+def test_a_training_split_of_no_more_samples_than_features_is_missed_in_words(
+    many_features, by_metric
+):
+    """600 held-out samples are enough for both distances, and 50 of training for none."""
+    records = by_metric(quality(many_features(600, train=50)))
+    for name, least in {
+        "FD": "257 samples,",
+        "FD infinity": "257 samples in the smallest",
+    }.items():
+        assert records[name].value is not None
+        assert "training data" not in records[name].reference
+        assert (
+            f"no training data stands beside it: the covariance of 256 features needs at least {least}"
+            in records[name].warnings[-1]
+        )
+    assert "training data" in records["coverage"].reference
 
 
 def inception(**changes):
@@ -244,7 +292,7 @@ def test_an_extractor_that_does_not_take_the_data_is_refused_before_anything_is_
 
 
 def test_an_extractor_that_is_named_is_the_one_used(subject, families, noise_pictures, by_metric):
-    judged = subject(families["vae"], noise_pictures(), extractor="pixels")
+    judged = subject(families["vae"], noise_pictures(test=70), extractor="pixels")
     assert by_metric(fidelity(judged))["FD"].metric == "FD[pixels]"
-    assert judged.features("samples").shape == (20, 64)
+    assert judged.features("samples").shape == (70, 64)
     assert open_extractor("pixels").tag == "pixels"

@@ -231,6 +231,9 @@ def test_the_cost_is_named_for_what_the_model_can_do(subject, families, noise_pi
     drawn = {"drawing samples", "features", "comparing features"}
     assert named["gan"] == drawn and named["ae"] == {"reconstructing"}
     assert named["vae"] == drawn | {"reconstructing", "bounding the likelihood", "annealing"}
+    judged = subject(families["ae"], noise_pictures())
+    judged.__dict__["lpips"] = lambda x, y: torch.zeros(len(x))  # as if it had been asked for
+    assert set(estimate(judged)) == {"reconstructing", "LPIPS"}
 
 
 def test_the_cost_is_a_sentence():

@@ -87,11 +87,15 @@ def test_it_is_torchmetrics(n, m):
     assert found == pytest.approx(float(expected), rel=1e-9)
 
 
-@pytest.mark.parametrize("count", [3, 20, 500])
-def test_a_set_is_at_no_distance_from_itself(count):
-    """Also with fewer samples than the 64 features, whose covariance has no full rank."""
-    a = moments(drawn(0, count, 64))
-    assert abs(frechet_distance(a, a)) < 1e-8 * float(a.covariance.trace())
+@pytest.mark.parametrize("rank", [3, 20, 64])
+def test_a_gaussian_is_at_no_distance_from_itself(rank):
+    """Also one whose covariance has no full rank: where it is known, nothing is estimated.
+
+    Directions without variance keep the root of the rounding, 1e-8 of the largest.
+    """
+    root = drawn(0, 64, rank)
+    a = gaussian(root @ root.T)
+    assert abs(frechet_distance(a, a)) < 1e-7 * float(a.covariance.trace())
 
 
 def test_it_turns_with_nothing_and_grows_with_the_square_of_the_unit():
@@ -119,12 +123,19 @@ def test_a_large_offset_does_not_swallow_the_covariance():
     assert float(moments(x).covariance) == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize("count", [0, 1])
-def test_too_few_samples_are_refused(count):
-    with pytest.raises(
-        DataError, match=f"a Gaussian's features need at least 2 samples; found {count}"
-    ):
-        moments(torch.zeros(count, 3))
+@pytest.mark.parametrize(("count", "d"), [(1, 1), (1, 3), (3, 3), (20, 256), (64, 64)])
+def test_as_many_features_as_samples_are_refused(count, d):
+    """n samples about their mean span n - 1 dimensions: of d and more, some have no variance."""
+    message = f"covariance of {d} features needs at least {d + 1} samples.*; found {count}"
+    with pytest.raises(DataError, match=f"{message}.* more samples, or .* fewer features"):
+        moments(drawn(0, count, d))
+    covariance = moments(drawn(0, d + 1, d)).covariance
+    assert int(torch.linalg.matrix_rank(covariance)) == d
+
+
+def test_no_samples_are_refused():
+    with pytest.raises(DataError, match="a Gaussian's features need at least 1 sample; found 0"):
+        moments(torch.zeros(0, 3))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -185,11 +196,13 @@ def test_directions_without_variance_add_nothing_to_the_floor():
     assert gaussian_floor(with_zero, 100) == pytest.approx(gaussian_floor(without, 100))
 
 
-def test_the_floor_of_one_sample_is_refused():
-    with pytest.raises(
-        DataError, match="floor of a Frechet distance needs at least 2 samples; found 1"
-    ):
-        gaussian_floor(gaussian(torch.eye(2)), 1)
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_floor_of_as_many_samples_as_features_is_refused(count):
+    """Their covariance would be singular, and its expansion in small errors says nothing."""
+    message = f"covariance of 4 features needs at least 5 samples.*; found {count}"
+    with pytest.raises(DataError, match=message):
+        gaussian_floor(gaussian(torch.eye(4)), count)
+    assert gaussian_floor(gaussian(torch.eye(4)), 5) > 0
 
 
 # ---- without the bias
@@ -260,6 +273,19 @@ def test_an_extrapolation_that_cannot_be_is_refused():
         frechet_infinity(moments(x), drawn(1, 50, 4))
 
 
+@pytest.mark.parametrize("fixed", [True, False])
+def test_an_extrapolation_needs_more_samples_than_features_in_its_smallest_subset(fixed):
+    """Half of 40 are 20, as many as the features; half of 42 are one more."""
+    real = drawn(0, 42, 20)
+    message = (
+        "covariance of 20 features needs at least 21 samples in the smallest subset.*found 20"
+    )
+    with pytest.raises(DataError, match=message):
+        frechet_infinity(moments(real) if fixed else real, drawn(1, 40, 20))
+    found = frechet_infinity(moments(real) if fixed else real, drawn(1, 42, 20))
+    assert found.points[0][0] == 21
+
+
 # ---- its uncertainty
 
 
@@ -298,3 +324,7 @@ def test_a_spread_that_cannot_be_is_refused():
         spread_by_subsampling(moments(x), x)
     with pytest.raises(DataError, match="at least 2 groups; found 1"):
         spread_by_subsampling(moments(x), x, groups=1)
+    y = drawn(1, 41, 38)  # without a group of three, 38 are left
+    message = "covariance of 38 features needs at least 39 samples.* found 38"
+    with pytest.raises(DataError, match=message):
+        spread_by_subsampling(moments(y), y)

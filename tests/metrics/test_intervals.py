@@ -13,7 +13,6 @@ from reverie.metrics.intervals import (
     holm,
     mann_whitney_z,
     normal_cdf,
-    paired_bootstrap,
     paired_difference,
     student_t_cdf,
     student_t_quantile,
@@ -78,10 +77,6 @@ def test_the_binomial_tail_is_scipys(successes, n, p):
         (lambda: binomial_upper_tail(1, 2, 1.0), "probability between 0 and 1; found 1.0"),
         (lambda: wilson(1, 2, level=95), "a level lies between 0 and 1, e.g. 0.95; found 95"),
         (lambda: t_interval(torch.ones(3), 0), "a level lies between 0 and 1"),
-        (
-            lambda: paired_bootstrap(torch.ones(3), torch.ones(3), 0, draws=0),
-            "needs draws; found 0",
-        ),
     ],
 )
 def test_impossible_arguments_are_refused(call, message):
@@ -148,43 +143,14 @@ def test_differences_that_are_all_equal_are_certain():
     assert (shifted.low, shifted.high, shifted.p) == (0.5, 0.5, 0.0)
 
 
-@pytest.mark.parametrize("difference", [paired_difference, lambda a, b: paired_bootstrap(a, b, 0)])
-def test_pairs_of_different_lengths_are_refused(difference):
+def test_pairs_of_different_lengths_are_refused():
     with pytest.raises(DataError, match=r"sides of one length; found \(3,\), \(4,\)"):
-        difference(torch.ones(3), torch.ones(4))
+        paired_difference(torch.ones(3), torch.ones(4))
 
 
 def test_one_pair_is_refused():
     with pytest.raises(DataError, match="at least 2 finite pairs"):
         paired_difference(torch.ones(1), torch.ones(1))
-
-
-def test_the_bootstrap_of_two_pairs_has_its_three_means():
-    """Of differences 0 and 1, a resample's mean is 0, 1/2, 1 with chances 1/4, 1/2, 1/4: p = 2/4."""
-    found = paired_bootstrap(torch.tensor([0.0, 1.0]), torch.zeros(2), seed=0, draws=10_000)
-    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
-    assert found.p == pytest.approx(0.5, abs=2 * 4 * math.sqrt(0.25 * 0.75 / 10_000))
-
-
-def test_the_bootstrap_of_many_pairs_is_students_interval():
-    a, b = drawn(0, 500) + 0.1, drawn(1, 500)
-    t, bootstrap = paired_difference(a, b), paired_bootstrap(a, b, seed=0, draws=20_000)
-    width = t.high - t.low
-    assert bootstrap.value == pytest.approx(t.value)
-    assert (
-        abs(bootstrap.low - t.low) < 0.03 * width and abs(bootstrap.high - t.high) < 0.03 * width
-    )
-    assert bootstrap.p == pytest.approx(t.p, abs=0.02)
-
-
-def test_the_bootstrap_is_a_function_of_its_seed():
-    a, b = drawn(0, 20), drawn(1, 20)
-    first, again, other = (paired_bootstrap(a, b, seed, draws=200) for seed in (0, 0, 1))
-    assert first == again and first != other
-
-
-def test_the_bootstraps_p_value_is_never_zero():
-    assert paired_bootstrap(torch.ones(9), torch.zeros(9), 0, draws=99).p == pytest.approx(0.02)
 
 
 # ---- several tests, and ranks

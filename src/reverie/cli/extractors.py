@@ -73,4 +73,5 @@ def listing(as_json: Json = False) -> None:
             f"{row['resize']}{where}"
         )
     lines.append("and the file of any classifier that `reverie extractor train` wrote")
+    lines.append("and for reconstructions LPIPS: `reverie evaluate RUN --lpips FOLDER`")
     show(rows, lines, as_json)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..comparison import Comparison
     from ..data import Inspection
 
+from ..protocol import Protocol
 from .options import Json, OtherData, Quiet, RunName, Seed, listener_for, show, source_of
 
 
@@ -19,25 +20,28 @@ def evaluate(
     run: RunName,
     data: OtherData = None,
     samples: Annotated[
-        int, typer.Option("--samples", min=2, help="Samples to draw, at most.")
-    ] = 10_000,
+        int, typer.Option("--samples", help="Samples to draw, at most.")
+    ] = Protocol.samples,
     draws: Annotated[
-        int, typer.Option("--draws", min=1, help="Draws of the likelihood bound.")
-    ] = 5_000,
+        int, typer.Option("--draws", help="Draws of the likelihood bound.")
+    ] = Protocol.draws,
     images: Annotated[
-        int, typer.Option("--images", min=2, help="Held-out samples with so many draws.")
-    ] = 200,
+        int, typer.Option("--images", help="Held-out samples with so many draws.")
+    ] = Protocol.images,
     chains: Annotated[
-        int, typer.Option("--chains", min=0, help="Held-out samples to anneal (AIS, BDMC).")
-    ] = 0,
+        int, typer.Option("--chains", help="Held-out samples to anneal (AIS, BDMC).")
+    ] = Protocol.chains,
     extractor: Annotated[
         str | None,
         typer.Option("--extractor", help="Whose features: a name, NAME=WEIGHTS, or a file."),
-    ] = None,
+    ] = Protocol.extractor,
+    lpips: Annotated[
+        str | None, typer.Option("--lpips", help="LPIPS too: the folder of its weights.")
+    ] = Protocol.lpips,
     quick: Annotated[
         bool, typer.Option("--quick", help="Only what the end of training computes.")
-    ] = False,
-    seed: Seed = 0,
+    ] = Protocol.quick,
+    seed: Seed = Protocol.seed,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -58,6 +62,7 @@ def evaluate(
             images=images,
             chains=chains,
             extractor=extractor,
+            lpips=lpips,
             quick=quick,
             seed=seed,
             listener=listener,

@@ -8,6 +8,7 @@ from ..latent.annealing import Annealing, ais, bdmc_of_model, joint_of
 from ..models.vae import VAE
 from ..records import Record
 from ..tensors import mix
+from .likelihood import refusal
 from .subject import Subject
 
 HOW = Annealing(steps=500, chains=8)
@@ -36,17 +37,20 @@ def annealed(subject: Subject) -> list[Record]:
         "chains": HOW.chains,
         "leapfrogs": HOW.leapfrogs,
     }
+    record = Record(
+        metric="-log p(x) by AIS",
+        value=-value,
+        unit="nats",
+        direction="lower",
+        uncertainty=error,
+        method="standard error over samples",
+        n=count,
+        settings=settings,
+    ).showing(acceptance=round(float(found.acceptance.mean()), 3))
+    if reason := refusal(subject, -found.bound, rows):
+        record = Record(metric=record.metric, value=None, reason=reason)
     return [
-        Record(
-            metric="-log p(x) by AIS",
-            value=-value,
-            unit="nats",
-            direction="lower",
-            uncertainty=error,
-            method="standard error over samples",
-            n=count,
-            settings=settings,
-        ).showing(acceptance=round(float(found.acceptance.mean()), 3)),
+        record,
         Record(
             metric="BDMC gap",
             value=gap,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -23,72 +26,67 @@ from .subject import Subject, drawn
 
 PROBED = 10_000
 """Training samples that probes are fitted to, at most."""
+SPLIT = ("mutual information", "aggregate-posterior gap")
+"""What the rate is the sum of."""
 
 
 def codes(subject: Subject) -> list[Record]:
     """What the latents of held-out samples carry."""
     if not isinstance(subject.model, Encoder):
-        reason = f"{subject.family} has no encoder"
         names = ("active units", "mutual information", "linear probe")
-        return [Record(metric=name, value=None, reason=reason) for name in names]
+        return dashes(names, f"{subject.family} has no encoder")
     return [*posteriors(subject), *probes(subject)]
+
+
+def dashes(names: Iterable[str], reason: str) -> list[Record]:
+    """The records of metrics that have no value."""
+    return [Record(metric=name, value=None, reason=reason) for name in names]
 
 
 def posteriors(subject: Subject) -> list[Record]:
     """Active units, and the rate split into information and the gap to the prior."""
     if not isinstance(subject.model, VAE):
-        reason = f"{subject.family} has no posterior"
-        names = ("active units", "mutual information", "aggregate-posterior gap")
-        return [Record(metric=name, value=None, reason=reason) for name in names]
+        return dashes(("active units", *SPLIT), f"{subject.family} has no posterior")
     mean, log_var = posterior(subject.model, subject)
     active, kl = active_units(mean), kl_per_dimension(mean, log_var)
     total = mean.shape[1]
-    share = {"n": len(mean), "settings": {"prior": subject.loaded.config.prior.kind}}
+    prior = subject.loaded.config.prior.kind
     cause = diagnose(subject, active.count, kl.value)
-    records = [
-        Record(
-            metric="active units",
-            value=float(active.count),
-            direction="none",
-            reference={"latents": float(total)},
-            settings={**share["settings"], "threshold": active.threshold},
-            n=len(mean),
-            warnings=(cause,) if cause else (),
-        ).showing(kl=[round(float(v), 5) for v in kl.value])
-    ]
-    if subject.loaded.config.prior.kind != "standard_normal":
+    units = Record(
+        metric="active units",
+        value=float(active.count),
+        n=len(mean),
+        reference={"latents": float(total)},
+        settings={"prior": prior, "threshold": active.threshold},
+        warnings=(cause,) if cause else (),
+    ).showing(kl=[round(float(v), 5) for v in kl.value])
+    if prior != "standard_normal":
         reason = "estimated against N(0, I) alone, and this prior is another"
-        names = ("mutual information", "aggregate-posterior gap")
-        return [*records, *(Record(metric=n, value=None, reason=reason) for n in names)]
+        return [units, *dashes(SPLIT, reason)]
     found = aggregate_posterior(mean, log_var, seed=subject.seed)
+    nats = partial(
+        Record,
+        unit="nats",
+        method="standard error over samples",
+        n=len(mean),
+        settings={"prior": prior},
+    )
     near = found.mutual_information > 0.9 * found.cap
-    warnings = ("it lies near its cap: it says no more than that it is large",) if near else ()
-    records.append(
-        Record(
-            metric="mutual information",
-            value=found.mutual_information,
-            unit="nats",
-            direction="none",
-            uncertainty=found.information_error,
-            method="standard error over samples",
-            reference={"cap ln n": found.cap, "rate": found.rate},
-            warnings=warnings,
-            **share,
-        )
+    information = nats(
+        metric="mutual information",
+        value=found.mutual_information,
+        uncertainty=found.information_error,
+        reference={"cap ln n": found.cap, "rate": found.rate},
+        warnings=("it lies near its cap: it says no more than that it is large",) if near else (),
     )
-    records.append(
-        Record(
-            metric="aggregate-posterior gap",
-            value=found.gap,
-            unit="nats",
-            direction="lower",
-            uncertainty=found.gap_error,
-            method="standard error over samples",
-            reference={"rate": found.rate},
-            **share,
-        )
+    gap = nats(
+        metric="aggregate-posterior gap",
+        value=found.gap,
+        direction="lower",
+        uncertainty=found.gap_error,
+        reference={"rate": found.rate},
     )
-    return records
+    return [units, information, gap]
 
 
 def posterior(model: VAE, subject: Subject) -> tuple[Tensor, Tensor]:
@@ -106,8 +104,7 @@ def probes(subject: Subject) -> list[Record]:
     """How well simple classifiers tell the class of a code."""
     names = ("linear probe", "kNN probe")
     if subject.labels is None or subject.dataset.train.y is None:
-        reason = "the data has no labels"
-        return [Record(metric=name, value=None, reason=reason) for name in names]
+        return dashes(names, "the data has no labels")
     part = drawn(subject.dataset.train, PROBED)
     train, labels = subject.loaded.encode(to_range(part.x)), part.y
     assert labels is not None
@@ -117,7 +114,7 @@ def probes(subject: Subject) -> list[Record]:
         line = linear_probe(train, labels, test, subject.labels, seed=subject.seed)
         near = knn_accuracy(train, labels, test, subject.labels)
     except DataError as error:
-        return [Record(metric=name, value=None, reason=str(error)) for name in names]
+        return dashes(names, str(error))
     reference = {"commonest class": line.majority}
     return [
         Record(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+import torch
+
+from ..hardware import machine
 from ..models.base import Sampler
 from ..records import Record
 from ..runs import RunFolder
@@ -50,5 +53,9 @@ def speed(subject: Subject) -> Record:
         value=best,
         unit="samples/s",
         n=DRAWN,
-        settings={"device": str(subject.loaded.device)},
+        settings={
+            "device": str(subject.loaded.device),
+            "machine": machine(),
+            "threads": torch.get_num_threads(),
+        },
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..metrics.baselines import binarisation_floor, independent_bernoulli
+from ..errors import DataError
+from ..metrics.baselines import check_above_floor
 from ..models.base import Batch, Inspectable, Likelihood
 from ..models.vae import VAE
 from ..records import Record, mean_record
@@ -31,17 +33,15 @@ def losses(subject: Subject) -> list[Record]:
                 gathered.setdefault(name, []).append(values.cpu())
                 units[name] = unit
     law = subject.loaded.config.likelihood.kind
-    return [
-        mean_record(
-            f"held-out {name}",
-            torch.cat(values),
-            units[name],
-            "none" if name == "rate" else "lower",
-            reference=anchors(subject) if name in ("-elbo", "distortion") else None,
-            likelihood=law,
-        )
-        for name, values in gathered.items()
-    ]
+    records = []
+    for name, values in gathered.items():
+        better = "none" if name == "rate" else "lower"
+        metric, each = f"held-out {name}", torch.cat(values)
+        if name in ("-elbo", "distortion"):
+            records.append(cost(subject, metric, each, likelihood=law))
+        else:
+            records.append(mean_record(metric, each, units[name], better, likelihood=law))
+    return records
 
 
 def few_draws(subject: Subject) -> list[Record]:
@@ -49,17 +49,8 @@ def few_draws(subject: Subject) -> list[Record]:
     name = f"-log p(x) bound, k={FEW}"
     if not isinstance(subject.model, Likelihood):
         return [Record(metric=name, value=None, reason=f"{subject.family} has no likelihood")]
-    return [
-        mean_record(
-            name,
-            subject.few_bound,
-            "nats",
-            "lower",
-            reference=anchors(subject),
-            likelihood=subject.loaded.config.likelihood.kind,
-            draws=FEW,
-        )
-    ]
+    law = subject.loaded.config.likelihood.kind
+    return [cost(subject, name, subject.few_bound, likelihood=law, draws=FEW)]
 
 
 def many_draws(subject: Subject) -> list[Record]:
@@ -102,9 +93,9 @@ def many_draws(subject: Subject) -> list[Record]:
             f"{100 * low:.0f} % of samples rest on fewer than 10 effective draws of {draws:,}: the bound "
             "is loose there; draw more, or anneal (--chains)",
         )
-    record = mean_record(name, bound, "nats", "lower", anchors(subject), **settings)
+    record = cost(subject, name, bound, warnings, **settings)
     return [
-        *([replace(record, warnings=warnings)] if draws != FEW else []),
+        *([record] if draws != FEW else []),
         Record(
             metric="effective draws",
             value=float(weights.mean()),
@@ -117,6 +108,39 @@ def many_draws(subject: Subject) -> list[Record]:
         ),
         *bits(subject, bound),
     ]
+
+
+def cost(
+    subject: Subject, metric: str, nll: Tensor, warnings: tuple[str, ...] = (), **settings: Any
+) -> Record:
+    """A record of what held-out samples cost, `(n,)` in nats, beside what no model can be below."""
+    if reason := refusal(subject, nll):
+        return Record(metric=metric, value=None, reason=reason)
+    record = mean_record(metric, nll, "nats", "lower", subject.anchors, **settings)
+    return replace(record, warnings=warnings)
+
+
+def refusal(subject: Subject, nll: Tensor, rows: Tensor | None = None) -> str:
+    """Why these negative log-likelihoods `(n,)` cannot be right; empty where they can.
+
+    Arguments:
+        subject: What is judged.
+        nll: In nats.
+        rows: Which held-out samples they are of; None for all.
+    """
+    if subject.floor is None:
+        return ""
+    floor = subject.floor if rows is None else subject.floor[rows]
+    # Of pairs: that some pictures cost more than others, they share with their entropy.
+    above = nll.double() - floor
+    error = float(above.std()) / math.sqrt(len(above)) if len(above) > 1 else 0.0
+    mean = float(floor.mean())
+    try:
+        # Networks compute in float32, whose rounding a model at the floor is not to be blamed for.
+        check_above_floor(float(nll.double().mean()), mean, max(error, 1e-6 * mean))
+    except DataError as found:
+        return str(found)
+    return ""
 
 
 def carried_over(few: Tensor, many: Tensor, rows: Tensor) -> Tensor:
@@ -142,14 +166,3 @@ def bits(subject: Subject, bound: Tensor) -> list[Record]:
         return [Record(metric="bits/dim", value=None, reason=reason)]
     record = mean_record("bits/dim", bound * subject.nats_to_bits, "bits", "lower", likelihood=law)
     return [record]
-
-
-def anchors(subject: Subject) -> dict[str, float]:
-    """What no Bernoulli model can be below, and what one without latents reaches, in nats."""
-    if subject.loaded.config.likelihood.kind != "bernoulli" or not subject.pictures:
-        return {}
-    x, train = subject.held_out.flatten(1), subject.training.flatten(1)
-    return {
-        "hard floor": float(binarisation_floor(x).mean()),
-        "independent Bernoulli": float(independent_bernoulli(train, x).mean()),
-    }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import torch
+
 from ..errors import DataError
 from ..features import distance_name
+from ..features.lpips import LPIPS
 from ..metrics.fidelity import ms_ssim, mse, psnr, ssim
 from ..metrics.frechet import frechet_distance, moments
 from ..models.base import Reconstructor
 from ..records import Record, mean_record
-from .subject import Subject
+from .samples import distances
+from .subject import CHUNK, Subject
 
 SSIM_SIDE, MS_SSIM_SIDE = 11, 161
 
@@ -26,7 +30,7 @@ def squared_error(subject: Subject) -> list[Record]:
 
 def likeness(subject: Subject) -> list[Record]:
     """PSNR, SSIM and the Frechet distance between held-out pictures and their reconstructions."""
-    names = ("PSNR", "SSIM", "rFD")
+    names = ("PSNR", "SSIM", "rFD", *(["LPIPS"] if subject.protocol.lpips else []))
     if not isinstance(subject.model, Reconstructor):
         return [_lacking(subject, name) for name in names]
     if not subject.pictures:
@@ -44,22 +48,40 @@ def likeness(subject: Subject) -> list[Record]:
         records.append(Record(metric="SSIM", value=None, reason=reason))
     if side >= MS_SSIM_SIDE:
         records.append(mean_record("MS-SSIM", ms_ssim(x, y), "", "higher", scales=5))
+    if subject.lpips is not None:
+        records.append(perceived(subject, subject.lpips))
     try:
         return [*records, distance(subject)]
     except DataError as error:  # too few for a covariance
         return [*records, Record(metric="rFD", value=None, reason=str(error))]
 
 
+def perceived(subject: Subject, lpips: LPIPS) -> Record:
+    """LPIPS between held-out pictures and their reconstructions."""
+    pairs = zip(subject.held_out.split(CHUNK), subject.reconstructions.split(CHUNK), strict=True)
+    parts = []
+    for done, (x, y) in enumerate(pairs):
+        subject.listener.worked("measuring LPIPS", done * CHUNK, subject.count)
+        parts.append(lpips(x, y))
+    size = " x ".join(str(side) for side in subject.held_out.shape[-2:])
+    settings = {"extractor": lpips.record(), "size": size, "latents": "posterior mean"}
+    name = f"LPIPS[{lpips.tag}]"
+    return mean_record(name, torch.cat(parts), "", "lower", **settings)
+
+
 def distance(subject: Subject) -> Record:
     """The Frechet distance between held-out pictures and their reconstructions."""
     originals = moments(subject.features("held out"))
-    training = frechet_distance(moments(subject.features("training")), originals)
+    reference, warnings = distances(
+        subject, lambda x: frechet_distance(moments(x), originals), ("training",)
+    )
     return Record(
         metric=f"r{distance_name(subject.extractor, subject.count)}",
         value=frechet_distance(moments(subject.features("reconstructions")), originals),
         direction="lower",
         n=subject.count,
-        reference={"training data": training},
+        reference=reference,
+        warnings=warnings,
         settings={"extractor": subject.extractor.record(), "latents": "posterior mean"},
     )
 

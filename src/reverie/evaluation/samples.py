@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..features import distance_name
 from ..metrics.frechet import (
+    Moments,
     frechet_distance,
     frechet_infinity,
     gaussian_floor,
@@ -31,16 +32,31 @@ COMPLETE = ("FD[", "FD infinity[", "FID")
 GROUPS = 20
 """Groups of samples that are left out in turn for the spread of a distance."""
 ROWS = {"training": "training data", "gaussian": "Gaussian baseline"}
+Part = tuple[tuple[str, ...], Callable[[Subject], list[Record]]]
+"""Metrics, and the function that makes their records."""
 
 
 def fidelity(subject: Subject) -> list[Record]:
     """Frechet distance, density and coverage of samples against held-out data."""
     if not isinstance(subject.model, Sampler):
         return lacking(subject, QUICK)
-    try:
-        return [*distance(subject), *balls(subject, ("density", "coverage"), ("training",))]
-    except DataError as error:  # too few held-out samples: the other metrics still stand
-        return [Record(metric=name, value=None, reason=str(error)) for name in QUICK]
+    balanced = ("density", "coverage")
+    return judged(
+        subject,
+        [(("FD",), distance), (balanced, lambda s: balls(s, balanced, ("training",)))],
+    )
+
+
+def judged(subject: Subject, parts: list[Part]) -> list[Record]:
+    """The records of all parts; metrics that the samples are too few for say so, and the others stand."""
+    records: list[Record] = []
+    for done, (names, judge) in enumerate(parts):
+        subject.listener.worked("judging samples", done, len(parts))
+        try:
+            records += judge(subject)
+        except DataError as error:
+            records += [Record(metric=name, value=None, reason=str(error)) for name in names]
+    return records
 
 
 def lacking(subject: Subject, names: tuple[str, ...]) -> list[Record]:
@@ -92,21 +108,33 @@ def instead(
     return {ROWS[name]: score(subject.features(name)) for name in of}
 
 
+def distances(
+    subject: Subject, score: Callable[[Tensor], float], of: tuple[str, ...]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """The Frechet distance of other things in the samples' place, and a warning where one is too small."""
+    found: dict[str, float] = {}
+    warnings: list[str] = []
+    for name in of:
+        try:
+            found[ROWS[name]] = score(subject.features(name))
+        except DataError as error:
+            warnings.append(f"no {ROWS[name]} stands beside it: {error}")
+    return found, tuple(warnings)
+
+
 def distance(subject: Subject) -> list[Record]:
     """FD with its spread, its floor, and other things in the samples' place."""
     held_out, samples = subject.features("held out"), subject.features("samples")
     real, count, dimension = moments(held_out), subject.count, held_out.shape[1]
-    warnings, spread = (), None
+    others = ("training",) if subject.protocol.quick else OTHERS
+    reference, warnings = distances(subject, lambda x: frechet_distance(moments(x), real), others)
     if count < 10 * dimension:
-        warnings = (
+        few = (
             f"{count:,} samples are few for {dimension} features: the distance is mostly bias; "
-            f"{10 * dimension:,} or more are needed",
+            f"{10 * dimension:,} or more are needed"
         )
-    quick = subject.protocol.quick
-    if not quick and count >= 2 * GROUPS:
-        spread = spread_by_subsampling(real, samples, subject.seed, GROUPS)
-    others = ("training",) if quick else OTHERS
-    reference = instead(subject, lambda x: frechet_distance(moments(x), real), others)
+        warnings = (few, *warnings)
+    spread = None if subject.protocol.quick else jackknife(subject, real)
     return [
         scored(
             subject,
@@ -120,11 +148,21 @@ def distance(subject: Subject) -> list[Record]:
     ]
 
 
+def jackknife(subject: Subject, real: Moments) -> float | None:
+    """The standard error of FD; None where too few samples are left without a group."""
+    try:
+        return spread_by_subsampling(real, subject.features("samples"), subject.seed, GROUPS)
+    except DataError:
+        return None
+
+
 def infinity(subject: Subject) -> list[Record]:
     """The Frechet distance at infinitely many samples of both sides."""
-    held_out = subject.features("held out")
-    found = frechet_infinity(held_out, subject.features("samples"), subject.seed)
-    real = frechet_infinity(held_out, subject.features("training"), subject.seed)
+    held_out, seed = subject.features("held out"), subject.seed
+    found = frechet_infinity(held_out, subject.features("samples"), seed)
+    reference, warnings = distances(
+        subject, lambda x: frechet_infinity(held_out, x, seed).value, ("training",)
+    )
     name = distance_name(subject.extractor, subject.count)
     return [
         scored(
@@ -133,7 +171,8 @@ def infinity(subject: Subject) -> list[Record]:
             found.value,
             uncertainty=found.error,
             method="standard error of the intercept",
-            reference={"training data": real.value},
+            reference=reference,
+            warnings=warnings,
         )
     ]
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ..errors import DataError
 from ..features.fidelity import INCEPTION
 from ..metrics.diversity import classifier_score, vendi_score
 from ..metrics.kernel import kid
@@ -20,10 +17,12 @@ from .samples import (
     OTHERS,
     QUICK,
     ROWS,
+    Part,
     balls,
     distance,
     infinity,
     instead,
+    judged,
     lacking,
     scored,
 )
@@ -40,7 +39,7 @@ def quality(subject: Subject) -> list[Record]:
     names = (*QUICK, "FD infinity", "KID", "precision", "recall", "Vendi score", "FLD")
     if not isinstance(subject.model, Sampler):
         return lacking(subject, names)
-    parts: list[tuple[tuple[str, ...], Callable[[Subject], list[Record]]]] = [
+    parts: list[Part] = [
         (("FD",), distance),
         (("FD infinity",), infinity),
         (("precision", "recall", "density", "coverage"), lambda s: balls(s, BALLS, OTHERS)),
@@ -52,14 +51,7 @@ def quality(subject: Subject) -> list[Record]:
         (("1-NN accuracy", "C2ST accuracy"), two_samples),
         (("spectrum distance",), spectrum),
     ]
-    records: list[Record] = []
-    for done, (lost, judge) in enumerate(parts):
-        subject.listener.worked("judging samples", done, len(parts))
-        try:
-            records += judge(subject)
-        except DataError as error:  # too few samples for one metric: the others still stand
-            records += [Record(metric=name, value=None, reason=str(error)) for name in lost]
-    return records
+    return judged(subject, parts)
 
 
 def kernel_distance(subject: Subject) -> list[Record]:

@@ -220,6 +220,8 @@ def estimate(subject: Subject) -> dict[str, float]:
         found["annealing"] = 3 * one * chains * HOW.steps * HOW.leapfrogs
     if isinstance(subject.model, Reconstructor):
         found["reconstructing"] = timed(lambda: loaded.reconstruct(x)) / len(x) * count
+        if (lpips := subject.lpips) is not None:
+            found["LPIPS"] = timed(lambda: lpips(x, x)) / len(x) * count
     return found
 
 

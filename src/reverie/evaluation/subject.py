@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..data.dataset import Dataset, Split
 from ..data.stream import to_range
-from ..errors import ConfigError
 from ..extracting import features_of
 from ..features import Extractor, extractor_for, open_extractor
+from ..features.lpips import LPIPS, open_lpips
 from ..loading import Loaded
+from ..metrics.baselines import binarisation_floor, independent_bernoulli
 from ..monitor import Listener
+from ..protocol import Protocol
 from ..spec import Pixels, affine
 from ..tensors import mix
 
@@ -29,38 +31,6 @@ BASELINE = 10_000
 """Training samples that the Gaussian baseline is fitted to, at most."""
 FEW = 50
 """Draws of the bound on every held-out sample."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Protocol:
-    """How a model is judged; values of unlike protocols are not compared.
-
-    Arguments:
-        samples: Samples to draw, and held-out samples to use, at most.
-        draws: Draws of the likelihood's bound; it tightens with them, so they are part of its name.
-        images: Held-out samples on which that many are drawn; `FEW` are drawn on all.
-        chains: Held-out samples on which the bound is checked by annealing; 0 leaves that out.
-        seed: Of samples, draws and subsets.
-        extractor: Whose features are compared; None takes the one for the data.
-        quick: Whether only what costs seconds is computed, as at the end of training.
-    """
-
-    samples: int = 10_000
-    draws: int = 5_000
-    images: int = 200
-    chains: int = 0
-    seed: int = 0
-    extractor: str | None = None
-    quick: bool = False
-
-    def __post_init__(self) -> None:
-        for name, least in (("samples", 2), ("draws", 1), ("images", 2), ("chains", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} is {getattr(self, name)}; write at least {least}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 class Subject:
@@ -130,6 +100,25 @@ class Subject:
         return -self.loaded.log_likelihood(self.held_out, draws=FEW, seed=self.seed)
 
     @cached_property
+    def floor(self) -> Tensor | None:
+        """The entropy of each held-out sample's pixels in nats, `(n,)`; None but for Bernoulli pixels."""
+        law = self.loaded.config.likelihood.kind
+        if law != "bernoulli" or not self.pictures:
+            return None
+        return binarisation_floor(self.held_out.flatten(1))
+
+    @cached_property
+    def anchors(self) -> dict[str, float]:
+        """What no model of Bernoulli pixels can be below, and what one without latents reaches, in nats."""
+        if self.floor is None:
+            return {}
+        trivial = independent_bernoulli(self.training.flatten(1), self.held_out.flatten(1))
+        return {
+            "hard floor": float(self.floor.mean()),
+            "independent Bernoulli": float(trivial.mean()),
+        }
+
+    @cached_property
     def reconstructions(self) -> Tensor:
         """The held-out samples through the latents and back; it must be a `Reconstructor`."""
         return self.loaded.reconstruct(self.held_out).as_subclass(Tensor)
@@ -154,6 +143,12 @@ class Subject:
         """Whose features are compared."""
         named = self.protocol.extractor
         return open_extractor(named or extractor_for(self.loaded.spec.shape, self.dataset.name))
+
+    @cached_property
+    def lpips(self) -> LPIPS | None:
+        """The network of LPIPS, on the model's device, where it was asked for."""
+        folder = self.protocol.lpips
+        return None if folder is None else open_lpips(Path(folder)).to(self.loaded.device)
 
     def features(self, of: str) -> Tensor:
         """Features `(n, D)` of "held out", "training", "samples", "reconstructions" or "gaussian".

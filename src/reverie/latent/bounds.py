@@ -98,9 +98,6 @@ Bound = Annotated[ELBO | IWAE, Field(discriminator="kind")]
 
 # ---- at evaluation: thousands of draws, in pieces
 
-FEW = 10
-"""An effective sample size below this means that a handful of draws decided the bound."""
-
 
 @dataclass(frozen=True)
 class ImportanceBound:
@@ -134,45 +131,6 @@ class ImportanceBound:
         # sum w^2 / mean(w)^2 is K^2 / ess; rounding must not turn equal weights into less than none.
         spread = (self.draws / self.ess - 1).clamp_min(0)
         return spread / (self.draws - 1) if self.draws > 1 else torch.full_like(spread, math.nan)
-
-    def summary(self) -> ImportanceSummary:
-        """The averages over samples."""
-        count = len(self.value)
-        return ImportanceSummary(
-            draws=self.draws,
-            count=count,
-            value=float(self.value.mean()),
-            error_of_samples=float(self.value.std()) / math.sqrt(count) if count > 1 else math.nan,
-            error_of_draws=float(self.error.square().sum().sqrt()) / count,
-            bias=float(self.bias.mean()),
-            ess=float(self.ess.mean()),
-            few=float((self.ess < FEW).double().mean()),
-        )
-
-
-@dataclass(frozen=True)
-class ImportanceSummary:
-    """An importance-weighted bound averaged over samples, in nats.
-
-    Arguments:
-        draws: K.
-        count: Samples.
-        value: The mean bound.
-        error_of_samples: Its standard error over samples.
-        error_of_draws: Its standard error with these very samples, other draws.
-        bias: How far it lies below the log-likelihood in expectation, to order 1/K.
-        ess: The mean effective sample size.
-        few: The share of samples whose effective sample size is below `FEW`.
-    """
-
-    draws: int
-    count: int
-    value: float
-    error_of_samples: float
-    error_of_draws: float
-    bias: float
-    ess: float
-    few: float
 
 
 def importance_bound(pieces: Iterable[Tensor]) -> ImportanceBound:

@@ -21,13 +21,6 @@ def kl_to_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
 
 
-def kl_between_normals(mean: Tensor, log_var: Tensor, mean_p: Tensor, log_var_p: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_var)) || N(mean_p, exp(log_var_p))) of each dimension, elementwise."""
-    ratio = (log_var - log_var_p).exp()
-    shift = (mean - mean_p).square() / log_var_p.exp()
-    return 0.5 * (ratio + shift - 1 - (log_var - log_var_p))
-
-
 def normal_log_prob(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     """log N(x; mean, exp(log_var)) of each entry, elementwise and with its constants."""
     return -0.5 * (LOG_2PI + log_var + (x - mean).square() / log_var.exp())

@@ -80,7 +80,7 @@ def check_above_floor(nll: float, floor: float, error: float = 0.0) -> None:
     Arguments:
         nll: What is reported, in nats a sample.
         floor: The mean of `binarisation_floor` over the same test set.
-        error: The standard error of `nll` over the draws of the bits; 0 for their expectation.
+        error: The standard error of how far `nll` is above the floor; 0 where both are exact.
 
     Raises:
         DataError: `nll` is not finite, or lies below the floor by more than four standard errors.

@@ -36,3 +36,21 @@ def check_features(least: int = 1, **sets: Tensor) -> None:
     if len(set(widths.values())) > 1:
         found = ", ".join(f"{name} {width}" for name, width in widths.items())
         raise DataError(f"features of one extractor have one dimension; found {found}")
+
+
+def check_full_rank(count: int, dimension: int, where: str = "") -> None:
+    """Refuses to estimate a covariance that would be singular: n samples span n - 1 dimensions.
+
+    Arguments:
+        count: n.
+        dimension: D, the number of features.
+        where: Which n samples these are, e.g. " in the smallest subset".
+
+    Raises:
+        DataError: n is not above D.
+    """
+    if count <= dimension:
+        raise DataError(
+            f"the covariance of {dimension:,} features needs at least {dimension + 1:,} samples{where}, "
+            f"or it is singular; found {count:,}: take more samples, or an extractor of fewer features"
+        )

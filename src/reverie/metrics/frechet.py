@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from .checks import check_features
+from .checks import check_features, check_full_rank
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,11 @@ def moments(features: Tensor, chunk: int = 10_000) -> Moments:
     """Fits a Gaussian to features `(N, D)`, with the unbiased covariance that the FID has.
 
     Raises:
-        DataError: Fewer than two features, or one that is not finite.
+        DataError: No more samples than features, or one that is not finite.
     """
-    check_features(2, **{"a Gaussian's": features})
+    check_features(1, **{"a Gaussian's": features})
     count = len(features)
+    check_full_rank(count, features.shape[1])
     mean = sum(part.double().sum(0) for part in features.split(chunk)) / count
     assert isinstance(mean, Tensor)
     centred = (part.double() - mean for part in features.split(chunk))
@@ -73,10 +74,9 @@ def gaussian_floor(a: Moments, count: int) -> float:
     docs/evaluation.md for where it holds.
 
     Raises:
-        DataError: `count` is below 2.
+        DataError: `count` is not above the number of features.
     """
-    if count < 2:
-        raise DataError(f"the floor of a Frechet distance needs at least 2 samples; found {count}")
+    check_full_rank(count, len(a.mean))
     values = torch.linalg.eigvalsh(a.covariance).clamp_min(0)
     pairs = values[:, None] + values[None]
     products = values[:, None] * values[None] / pairs.clamp_min(1e-300)
@@ -117,7 +117,8 @@ def frechet_infinity(
         smallest: The smallest subset, as a share of the largest. Terms in 1/n^2 bend the line below.
 
     Raises:
-        DataError: The features do not fit together, or are fewer than 2 `count`.
+        DataError: The features do not fit together, are fewer than 2 `count`, or no more than D in the
+            smallest subset.
     """
     if count < 3:
         raise DataError(f"a line with its error needs at least 3 subsets; found {count}")
@@ -127,6 +128,7 @@ def frechet_infinity(
     check_features(2 * count, **sets)
     largest = min(len(features) for features in sets.values())
     sizes = (largest / torch.linspace(1 / smallest, 1, count)).round().long().tolist()
+    check_full_rank(sizes[0], fake.shape[1], " in the smallest subset")
     generator = torch.Generator().manual_seed(seed)
     root = _root(real) if isinstance(real, Moments) else None
     points = []
@@ -152,7 +154,8 @@ def spread_by_subsampling(real: Moments, fake: Tensor, seed: int = 0, groups: in
     to sqrt 2 too large (Efron & Stein 1981). A bootstrap would add the bias of its repeated samples.
 
     Raises:
-        DataError: Fewer than two samples a group, fewer than 2 groups, or features that do not fit.
+        DataError: Fewer than two samples a group, no more than D without a group, fewer than 2 groups,
+            or features that do not fit.
     """
     if groups < 2:
         raise DataError(f"a spread needs at least 2 groups; found {groups}")

@@ -161,33 +161,6 @@ def paired_difference(a: Tensor, b: Tensor, level: float = 0.95) -> Difference:
     return Difference(interval.value, interval.low, interval.high, p)
 
 
-def paired_bootstrap(
-    a: Tensor, b: Tensor, seed: int, level: float = 0.95, draws: int = 5000
-) -> Difference:
-    """The mean of a - b over pairs `(N,)`, with the percentile bootstrap over pairs.
-
-    For means over many examples whose differences are far from normal, never for Frechet distances and
-    the like (a resample's duplicates bias them). Efron & Tibshirani (1993), chapters 13 and 15.
-
-    Raises:
-        DataError: Lengths differ, fewer than 2 pairs, or a value that is not finite.
-    """
-    differences, generator = _differences(a, b), torch.Generator().manual_seed(seed)
-    n = len(differences)
-    if draws < 1:
-        raise ConfigError(f"a bootstrap needs draws; found {draws}")
-    sizes = [len(part) for part in torch.empty(draws).split(max(1, 1_000_000 // n))]
-    means = torch.cat(
-        [differences[torch.randint(n, (size, n), generator=generator)].mean(1) for size in sizes]
-    )
-    outside = (1 - _checked(level)) / 2
-    low, high = means.quantile(torch.tensor([outside, 1 - outside], dtype=torch.float64)).tolist()
-    # The sample itself counts as one draw, so that p is never 0. Davison & Hinkley (1997), 4.2.
-    below, above = int((means <= 0).sum()) + 1, int((means >= 0).sum()) + 1
-    p = min(1.0, 2 * min(below, above) / (draws + 1))
-    return Difference(float(differences.mean()), low, high, p)
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values, in their order, adjusted for there being several of them. Holm (1979).
 

@@ -1,4 +1,4 @@
-"""Kernel distances of two sets of features: unbiased estimates of MMD^2, which may be negative.
+"""The kernel distance of two sets of features: an unbiased estimate of MMD^2, which may be negative.
 
 N real and M generated samples, D features.
 """
@@ -6,17 +6,13 @@ N real and M generated samples, D features.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..errors import DataError
 from .checks import check_features
 
-Kernel = Callable[[Tensor, Tensor], Tensor]
-"""Of `(R, D)` and `(C, D)`, k of all pairs `(R, C)`."""
 BLOCK = 2**20
 """How many pairs are held at a time."""
 
@@ -36,50 +32,18 @@ def kid(real: Tensor, fake: Tensor, block: int = BLOCK) -> KernelDistance:
     sixth power of the features' size: they should be of order one. What is often printed beside KID, the
     spread over overlapping subsets, is not its standard error.
 
+    That is the delete-one jackknife over both sets of Gretton et al. (2012), eq. 3 (Arvesen 1969). Its
+    variance counts what pairs add beyond single samples twice (Efron & Stein 1981): the error is right
+    where the sets differ, and up to sqrt 2 too large where they do not.
+
     Raises:
         DataError: Fewer than 3 samples on a side, or features that do not fit together.
     """
     check_features(3, real=real, generated=fake)
-    return _mmd(real, fake, _cubic, block)
-
-
-def gaussian_mmd(
-    x: Tensor, y: Tensor, bandwidth: float | None = None, block: int = BLOCK
-) -> KernelDistance:
-    """MMD^2 of `(N, D)` and `(M, D)` under k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)).
-
-    Arguments:
-        x: One set, e.g. codes.
-        y: The other, e.g. draws of their prior.
-        bandwidth: By default sqrt(D), where two draws of N(0, I) have a kernel of about 1/e.
-        block: How many pairs are held at a time.
-
-    Raises:
-        DataError: Fewer than 3 samples on a side, a bandwidth that is not positive, or sets that do not
-            fit together.
-    """
-    check_features(3, x=x, y=y)
-    width = math.sqrt(x.shape[1]) if bandwidth is None else bandwidth
-    if not width > 0:
-        raise DataError(f"the bandwidth of a kernel must be positive; found {width}")
-
-    def kernel(a: Tensor, b: Tensor) -> Tensor:
-        norms = a.square().sum(1, keepdim=True) + b.square().sum(1)
-        return torch.addmm(norms, a, b.T, alpha=-2).clamp_min_(0).div_(-2 * width**2).exp_()
-
-    return _mmd(x, y, kernel, block)
-
-
-def _mmd(x: Tensor, y: Tensor, kernel: Kernel, block: int) -> KernelDistance:
-    """Gretton et al. (2012), eq. 3, with its delete-one jackknife over both sets (Arvesen 1969).
-
-    The variance counts what pairs add beyond single samples twice (Efron & Stein 1981): the error is right
-    where the sets differ, and up to sqrt 2 too large where they do not.
-    """
-    x, y = x.double(), y.double()
+    x, y = real.double(), fake.double()
     n, m = len(x), len(y)
-    own_x, own_y = (_sums(z, z, kernel, block, others=True)[0] for z in (x, y))
-    across_x, across_y = _sums(x, y, kernel, block)
+    own_x, own_y = (_sums(z, z, block, others=True)[0] for z in (x, y))
+    across_x, across_y = _sums(x, y, block)
     within_x, within_y = own_x.sum() / (n * (n - 1)), own_y.sum() / (m * (m - 1))
     value = within_x + within_y - 2 * across_x.sum() / (n * m)
     variance = 0.0
@@ -95,14 +59,12 @@ def _mmd(x: Tensor, y: Tensor, kernel: Kernel, block: int) -> KernelDistance:
     return KernelDistance(float(value), math.sqrt(variance))
 
 
-def _sums(
-    x: Tensor, y: Tensor, kernel: Kernel, block: int, others: bool = False
-) -> tuple[Tensor, Tensor]:
+def _sums(x: Tensor, y: Tensor, block: int, others: bool = False) -> tuple[Tensor, Tensor]:
     """sum_j k(x_i, y_j), `(N,)`, and sum_i, `(M,)`; with `others`, x is y and i is not j."""
     rows, columns = [], torch.zeros_like(y[:, 0])
     count = max(1, block // len(y))
     for start in range(0, len(x), count):
-        values = kernel(x[start : start + count], y)
+        values = _cubic(x[start : start + count], y)
         if others:
             values.diagonal(start).zero_()
         rows.append(values.sum(1))

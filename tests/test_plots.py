@@ -1,0 +1,48 @@
+"""Names of any alphabet are drawn without a warning, and stay apart. Warnings are errors here."""
+
+import pytest
+import torch
+
+from reverie import plots
+
+CAT, DOG = "\u732b", "\u72d7"
+POINTS = torch.arange(20.0).view(10, 2)
+LABELS = torch.arange(10) % 2
+DRAWN = {
+    "cloud": lambda a, b: plots.cloud(POINTS, LABELS, (a, b)),
+    "clouds": lambda a, b: plots.clouds({a: POINTS, b: POINTS + 1}),
+    "curves": lambda a, b: plots.curves({a: ([0, 1], [2, 3]), b: ([0, 1], [4, 5])}, "x", "y"),
+    "plane": lambda a, b: plots.plane({a: (0, 1), b: (1, 0)}, {"real": (1, 1)}, "x", "y"),
+}
+every_plot = pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+
+
+@pytest.fixture
+def no_other_fonts(monkeypatch):
+    """As where no font of many alphabets is installed."""
+    monkeypatch.setattr(plots, "WIDE", ())
+
+
+@every_plot
+@pytest.mark.parametrize("name", [CAT, "\U0001f431", "\x07bell", "two\nlines", "$x_0$", "_hidden"])
+def test_a_name_that_the_font_lacks_is_drawn_without_a_warning(draw, name, no_other_fonts):
+    assert draw(name, DOG).startswith(b"\x89PNG")
+
+
+def test_letters_that_no_font_has_stand_as_their_code_points(no_other_fonts):
+    assert plots.plain(f"{CAT} 7") == r"\u732b 7"
+    assert plots.plain(CAT) != plots.plain(DOG)
+    for name in ("vae-mnist", "\u00e9t\u00e9", "\u03b2 = 4"):  # Latin and Greek are in every font
+        assert plots.plain(name) == name
+    assert plots.plain("_a $b$") == r" _a \$b\$"
+
+
+@every_plot
+def test_a_font_of_many_alphabets_is_taken_where_it_is_installed(draw, monkeypatch):
+    """STIX, which comes with Matplotlib, has an enclosing circle; the sans-serif font has none."""
+    circle = "\u20dd"
+    monkeypatch.setattr(plots, "WIDE", ("No Such Font",))
+    assert plots.plain(circle) == r"\u20dd"
+    monkeypatch.setattr(plots, "WIDE", ("No Such Font", "STIXGeneral"))
+    assert plots.plain(circle) == circle and plots.families()[-1] == "STIXGeneral"
+    assert draw(circle, DOG).startswith(b"\x89PNG")
