@@ -1,8 +1,9 @@
 """Bytes of a picture file to bytes of pixels, upright, opaque and 8 bits deep.
 
 Transparent parts show white. 16 bits are scaled by 1/257, never clipped; of a colour's, Pillow keeps
-the high byte, at most one level less. Of an animation or a document of several pages the first is taken. Only six formats are let in, and a file that claims
-more pixels than the limit is refused before any is decoded.
+the high byte, at most one level less. Of an animation or a document of several pages the first is
+taken. Only six formats are let in, and a file that claims more pixels than the limit is refused
+before any is decoded.
 """
 
 from __future__ import annotations
