@@ -71,17 +71,19 @@ def wgan_gp(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
     Run:     reverie train wgan-gp --data mnist
     Takes:   not measured yet.
     Expect:  not measured yet.
-    Differs: Gulrajani et al. (2017) have 64 channels more a stage and 200,000 generator steps.
+    Differs: Gulrajani et al. (2017) have wider stages and 200,000 generator steps of 1e-4; these are a
+             seventieth of them and five times as long, behind a dense layer.
     """
+    network = Conv(widths=(32, 64))
     model = GANConfig(
         latent=128,
-        generator=convolutions(spec, Conv(widths=(32, 64))),
-        critic=convolutions(spec, Conv(widths=(32, 64), activation="leaky_relu")),
+        generator=convolutions(spec, network.with_(dense=512)),
+        critic=convolutions(spec, network.with_(dense=256, activation="leaky_relu")),
         game=Wasserstein(),
         penalty=WGANGP(weight=10.0),
         critic_turns=5,
     )
-    adam = Adam(lr=1e-4, betas=(0.0, 0.9))
+    adam = Adam(lr=5e-4, betas=(0.0, 0.9))
     return model, TrainConfig(budget="15 epochs", batch=64, optimizer=adam, ema=10_000.0)
 
 
