@@ -14,7 +14,7 @@ import torchmetrics.functional.image.lpips as oracle
 from torch import nn
 
 from reverie.errors import DataError
-from reverie.features import lpips
+from reverie.features import lpips, weights
 from reverie.features.lpips import open_lpips
 
 REAL = Path(inspect.getfile(oracle)).parent / "lpips_models" / "vgg.pth"
@@ -64,7 +64,7 @@ def pinned(folder, monkeypatch):
 def opened(folder):
     """The network; read once, past the check of its hash, which has tests of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lpips, "read_pinned", lambda name, path, pinned, mend: path.read_bytes())
+        patch.setattr(weights, "read_pinned", lambda name, path, pinned, mend: path.read_bytes())
         return open_lpips(folder)
 
 

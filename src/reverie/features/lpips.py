@@ -7,7 +7,6 @@ files that a person brings, whose hashes are checked before anything is unpickle
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch.nn.functional import max_pool2d
 
 from ..errors import DataError
 from .extractor import Takes, chunk_of
-from .weights import read_pinned
+from .weights import pinned_tensors
 
 NAME, VERSION = "vgg16", "0.1"
 NETWORK = "vgg16-397923af.pth"
@@ -121,16 +120,14 @@ def open_lpips(folder: Path) -> LPIPS:
         DataError: A file is missing, or is not the pinned one.
     """
     again = f"get {NETWORK_URL}, and name the folder that it lies in with --lpips"
-    data = read_pinned(NAME, folder / NETWORK, NETWORK_SHA256, again)
-    network = _unpickled(data)
+    network = pinned_tensors(NAME, folder / NETWORK, NETWORK_SHA256, again)
     path = next((folder / n for n in LINEAR if (folder / n).exists()), folder / LINEAR[-1])
     again = f"put lpips/weights/v0.1/{LINEAR[-1]} of the package lpips beside {NETWORK}"
-    linear = _unpickled(read_pinned("lpips", path, LINEAR_SHA256, again))
+    linear = pinned_tensors("lpips", path, LINEAR_SHA256, again)
     made, state, place = LPIPS(), {}, 0
     for number, widths in enumerate(STAGES):
-        for layer in range(
-            0, 2 * len(widths), 2
-        ):  # an activation follows each, and has no weights
+        # An activation follows each convolution, and has no weights.
+        for layer in range(0, 2 * len(widths), 2):
             for kind in ("weight", "bias"):
                 state[f"stages.{number}.{layer}.{kind}"] = network[f"features.{place}.{kind}"]
             place += 2
@@ -138,10 +135,6 @@ def open_lpips(folder: Path) -> LPIPS:
         state[f"weights.{number}"] = linear[f"lin{number}.model.1.weight"].flatten()
     made.load_state_dict(state, assign=True)
     return made.eval().requires_grad_(False)
-
-
-def _unpickled(data: bytes) -> dict[str, Tensor]:
-    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
 def _direction(x: Tensor) -> Tensor:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from importlib import resources
 from pathlib import Path
 
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from ..errors import DataError
@@ -27,6 +29,16 @@ def shipped(name: str, pinned: str) -> dict[str, Tensor]:
         ) from None
     check(name, data, pinned, "reinstall reverie")
     return safetensors.torch.load(data)
+
+
+def pinned_tensors(name: str, path: Path, pinned: str, mend: str) -> dict[str, Tensor]:
+    """The tensors of a file that comes as a pickle: its hash is checked before, and no object is made.
+
+    Raises:
+        DataError: As `read_pinned`.
+    """
+    data = read_pinned(name, path, pinned, mend)
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
 def read_pinned(name: str, path: Path, pinned: str, mend: str) -> bytes:
