@@ -25,6 +25,13 @@ def test_a_class_joins_an_image_as_planes_and_a_vector_as_entries():
             assert torch.equal(planes[:, :, row, column], joined(vector, Y, 3))
 
 
+def test_a_fully_connected_critic_sees_the_class_once():
+    """Of 9 x 9 pixels and 3 classes: 84 inputs, and not 4 planes of 81, of which 243 would be the class."""
+    spec = Pixels(shape=(1, 9, 9), classes=("a", "b", "c"))
+    config = GANConfig(critic=MLP(widths=(16,)), conditioning=Concatenation())
+    assert config.build(spec).critic.body[1].in_features == 81 + 3
+
+
 def test_a_projection_adds_the_classes_direction_to_the_score():
     """psi(phi) + <e_y, phi> of phi = (1, 2), psi = (3, 4) . phi + 5, e_0 = (10, 0), e_2 = (0, 10)."""
     critic = Projecting(torch.nn.Identity(), 2, 3)

@@ -6,6 +6,7 @@ A conditional critic takes samples and labels, `(B, *shape)` and `(B,)`, to scor
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import torch
@@ -33,13 +34,17 @@ class Unconditional(Section):
 class Concatenation(Section):
     """The critic sees the one-hot class beside the sample. Mirza & Osindero (2014), section 3.2.
 
-    Beside the entries of a vector; beside the channels of an image as planes of 0 or 1.
+    A fully connected critic sees it beside the sample's entries, a convolutional one as planes of 0 or 1.
     """
 
     kind: Literal["concat"] = "concat"
 
     def critic(self, network: MLP | Conv, shape: tuple[int, ...], classes: int) -> nn.Module:
         """A critic of samples with their labels."""
+        if isinstance(network, MLP):
+            # A plane would be as many inputs of one weight each, and train hundreds of times as fast.
+            body = network.encoder((math.prod(shape) + classes,), 1)
+            return Beside(body, classes, flat=True)
         channels, *size = shape
         return Beside(network.encoder((channels + classes, *size), 1), classes)
 
@@ -66,15 +71,16 @@ class Beside(nn.Module):
     Arguments:
         body: What judges both, `(B, C + K, ...)` to `(B, 1)`.
         classes: K.
+        flat: Whether samples are flattened before.
     """
 
-    def __init__(self, body: nn.Module, classes: int) -> None:
+    def __init__(self, body: nn.Module, classes: int, flat: bool = False) -> None:
         super().__init__()
-        self.body, self.classes = body, classes
+        self.body, self.classes, self.flat = body, classes, flat
 
     @override
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.body(joined(x, y, self.classes))
+        return self.body(joined(x.flatten(1) if self.flat else x, y, self.classes))
 
 
 class Projecting(nn.Module):
