@@ -20,7 +20,8 @@ from torch.nn.functional import avg_pool2d, pad
 from reverie.data import DataConfig, open_dataset
 from reverie.data.dataset import Dataset
 from reverie.data.stream import to_range
-from reverie.evaluation.samples import BALLS, NEIGHBOURS
+from reverie.evaluation.samples import NEIGHBOURS, spread_of_parts
+from reverie.evaluation.scores import kernel_scale
 from reverie.extracting import features_of
 from reverie.features import Extractor, open_extractor
 from reverie.metrics.copying import copying
@@ -85,13 +86,8 @@ def scores(real: Tensor, every: Tensor, held_out: Tensor, fake: Tensor) -> dict[
     fitted = moments(real)
     distance = frechet_distance(moments(fake), fitted)
     found = prdc(real, fake, NEIGHBOURS)
-    quarters = [prdc(real[i::4], fake[i::4], NEIGHBOURS) for i in range(4)]
-    spread = {
-        name: float(torch.tensor([getattr(q, name) for q in quarters]).double().std()) / 2
-        for name in BALLS
-    }
-    # As reverie.evaluation.scores: one scale for all features, so that the cube is of numbers near 1.
-    scale = 1 / float(held_out.var(0, correction=0).mean().sqrt())
+    spread, _ = spread_of_parts(real, fake, SEED)
+    scale = kernel_scale(held_out)
     kernel = kid(real * scale, fake * scale)
     copies = copying(every, held_out, fake, SEED)
     share = copies.exact.value

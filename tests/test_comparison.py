@@ -69,14 +69,14 @@ def test_a_lead_that_noise_makes_in_one_of_twenty_is_no_lead(lead, best, judged)
 
 
 def test_several_tests_ask_for_more_of_each(judged):
-    """Holm: of two differences, the smaller p-value is doubled; 0.28 is then no lead (p 0.048 to 0.095)."""
+    """Holm: of three pairs, the smallest p-value is tripled; 0.28 is then no lead (p 0.048 to 0.14)."""
     judged("a", loss(1.0))
     judged("b", loss(1.28))
     judged("c", loss(1.28))
     table = compare(["a", "b", "c"])
     assert table.best == {}
     alone = 2 * NormalDist().cdf(-0.28 / (0.1 * math.sqrt(2)))
-    assert [found.p for found in table.differences] == [pytest.approx(2 * alone)] * 2
+    assert [found.p for found in table.differences] == [pytest.approx(3 * alone)] * 2
     assert table.verdicts() == ["loss: a is not distinguishable from b, c at this n."]
 
 
@@ -115,7 +115,70 @@ def test_rows_of_one_run_carry_the_caveat_of_their_seed(judged):
     seeded(judged, "one", 10.0, 20.0)
     judged("a", loss(1.0))
     assert compare(["a"]).caveat == ""
-    assert compare(["a", "one-0", "one-1"]).caveat.startswith("One run each: a. Another seed")
+    caveat = compare(["a", "one-0", "one-1"]).caveat
+    assert caveat.startswith("One run each: a. Another seed") and "stands on its own" not in caveat
+
+
+def test_intervals_say_that_each_stands_on_its_own(judged):
+    judged("a", loss(1.0))
+    judged("b", loss(2.0))
+    assert "Each 95 % interval stands on its own" in compare(["a", "b"]).caveat
+
+
+def test_what_is_not_finite_is_a_dash_and_the_other_rows_are_ranked(judged):
+    """Of a table that was written by hand or by an earlier version."""
+    for name, value in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
+        folder = judged(name, loss(value))
+    text = (folder / "metrics.json").read_text()
+    (folder / "metrics.json").write_text(text.replace('"value": 3.0', '"value": NaN'))
+    table = compare(["a", "b", "c"])
+    assert table.best == {"loss": "a"} and table.cell("c", "loss") == "-"
+    assert table.notes == ["c, loss: - (it is not finite: found nan)"]
+    (folder / "metrics.json").write_text(text.replace('"uncertainty": 0.1', '"uncertainty": NaN'))
+    assert compare(["a", "c"]).differences[0].p is None
+
+
+def test_rows_that_are_alike_are_ranked_among_themselves(judged):
+    """c was judged on fewer samples: a and b are ranked without it, and nobody is better than all."""
+    judged("a", loss(1.0))
+    judged("b", loss(2.0))
+    judged("c", loss(0.5, n=99))
+    judged("d", loss(0.1, n=99))
+    judged("e", loss(9.0, n=98, settings={}))
+    table = compare(list("abcde"))
+    assert [(d.leader, d.other) for d in table.differences] == [("a", "b"), ("d", "c")]
+    assert table.notes == [
+        "loss: ranked within a, b and within c, d alone, since the number of samples differs, "
+        "the setting 'likelihood' differs"
+    ]
+    assert table.best == {}
+    assert [text[:22] for text in table.verdicts()] == [
+        "loss: a is better than",
+        "loss: d is better than",
+    ]
+
+
+def test_a_reference_is_shown_where_it_is_one_thing_for_all_rows_that_have_it(judged):
+    judged("a", loss(1.0, reference={"training data": 0.5}))
+    judged("b", loss(2.0))
+    assert compare(["a", "b"]).reference("loss", "training data") == 0.5
+    judged("c", loss(2.0, n=99, reference={"training data": 0.7}))
+    table = compare(["a", "b", "c"])
+    assert table.reference("loss", "training data") is None
+    assert table.cells()[0] == ["metric", "a", "b", "c"]
+
+
+def test_shares_with_intervals_are_ranked_and_exported_with_them(judged):
+    for name, value, ends in (("a", 0.9, (0.88, 0.917)), ("b", 0.5, (0.469, 0.531))):
+        share = Record(metric="probe", value=value, direction="higher", n=1000)
+        judged(name, share.with_interval(*ends, "95 % Wilson interval"))
+    table = compare(["a", "b"])
+    assert table.best == {"probe": "a"}
+    lines = list(csv.DictReader(io.StringIO(table.to_csv())))
+    assert [(row["low"], row["high"], row["standard error"]) for row in lines] == [
+        ("0.88", "0.917", ""),
+        ("0.469", "0.531", ""),
+    ]
 
 
 def test_rows_of_other_seeds_are_compared_by_welch(judged):
@@ -194,7 +257,10 @@ def test_what_a_model_lacks_is_a_dash_with_its_reason(judged):
     judged("b", Record(metric="loss", value=None, reason="a GAN has no likelihood"))
     table = compare(["a", "b"])
     assert table.cell("b", "loss") == table.cell("b", "FD") == "-"
-    assert table.notes == ["b, loss: - (a GAN has no likelihood)"]
+    assert table.notes == [
+        "b, loss: - (a GAN has no likelihood)",
+        "b, FD: - (not part of its judgement)",
+    ]
 
 
 def test_a_column_that_no_run_has_a_value_for_is_left_out(judged):

@@ -176,6 +176,12 @@ def test_entries_of_lists_are_reached_by_number():
         ("train.budget=5 parsecs", "train.budget is '5 parsecs'; write a number and a unit"),
         ("train.precision=bf61", "train.precision is 'bf61'; did you mean 'bf16'?"),
         ("train.optimizer.betas=[0.5]", "train.optimizer.betas.1 is missing"),
+        (
+            "train.optimizer.betas=[1.0,0.9]",
+            "train.optimizer.betas.0 is 1.0; expected less than 1",
+        ),
+        ("train.optimizer.lr=-0.1", "train.optimizer.lr is -0.1; expected"),
+        ("model.penalty.weight=-1", "model.penalty.weight is -1; expected"),
         ("data.size=big", "data.size is 'big'; expected integer"),
         ("model.penalty=r3", "model.penalty is 'r3'; choose one of none, r1, r1_r2, wgan_gp"),
         ("model.game=hinges", "model.game is 'hinges'; did you mean 'hinge'?"),

@@ -33,6 +33,16 @@ def test_a_precision_that_was_asked_for_is_taken():
     assert hardware.pick_precision("bf16", cpu, nn.Linear(2, 2)) == torch.bfloat16
 
 
+@pytest.mark.parametrize(("rank", "expected"), [(None, 0), ("1", 1)])
+def test_every_worker_has_the_gpu_of_its_own_number(rank, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    assert hardware.pick_device("auto") == torch.device("cuda", expected)
+
+
 def test_a_processor_without_bf16_computes_in_fp32(monkeypatch):
     monkeypatch.setattr(hardware, "cpu_flags", lambda: frozenset({"avx2"}))
     assert (

@@ -14,6 +14,7 @@ from PIL import Image
 
 from reverie.artifact import save_model
 from reverie.errors import CapabilityError, ConfigError
+from reverie.latent.likelihoods import Gaussian
 from reverie.loading import Loaded, Samples, load, spherical, straight
 from reverie.models import AutoencoderConfig, GANConfig, VAEConfig
 from reverie.networks import MLP
@@ -112,11 +113,21 @@ def test_the_middle_of_two_orthogonal_unit_vectors_on_an_arc_and_on_a_line():
     torch.testing.assert_close(straight(one, two, way)[0, 1], torch.full((2,), 0.5))
 
 
-def test_an_arc_between_equal_or_opposite_points_is_finite():
-    z = torch.tensor([[1.0, 2.0]])
+@pytest.mark.parametrize("scale", [1.0, 2.0, -1.0, -1.5])
+def test_points_on_one_line_through_the_origin_are_joined_by_it(scale):
+    """No arc is defined between them: in one dimension all points are such."""
+    z = torch.tensor([[1.0, 2.0], [0.0, 3.0]])
     way = torch.linspace(0, 1, 5)[None, :, None]
-    torch.testing.assert_close(spherical(z, z, way), z.expand(1, 5, 2))
-    assert spherical(z, -z, way).isfinite().all()
+    torch.testing.assert_close(spherical(z, scale * z, way), straight(z, scale * z, way))
+
+
+def test_bytes_of_a_vector_are_numbers_and_no_pixels(tmp_path):
+    loaded = saved(
+        tmp_path, AutoencoderConfig(latent=2, network=TINY, likelihood=Gaussian()), Vector(size=3)
+    )
+    x = np.array([[0, 100, 255]], np.uint8)
+    torch.testing.assert_close(loaded.encode(x), loaded.encode(x.astype(np.float32)))
+    assert not torch.allclose(loaded.encode(x), loaded.encode(x / np.float32(255)))
 
 
 def test_samples_show_and_save_themselves_and_calculate_as_tensors(vae, tmp_path):
@@ -143,6 +154,8 @@ def test_the_model_says_what_it_is(vae):
     ("call", "message"),
     [
         (lambda m: m.sample(0), "count is 0; write at least 1"),
+        (lambda m: m.log_likelihood(pictures(), draws=0), "draws is 0; write at least 1"),
+        (lambda m: m.interpolate(pictures(2), pictures(3)), "2 starts and 3 ends; give as many"),
         (lambda m: m.decode(torch.zeros(2, 3)), r"latents are \(2, 3\); expected \(N, 2\)"),
         (lambda m: m.decode(torch.zeros(2)), r"latents are \(2,\); expected \(N, 2\)"),
         (

@@ -12,6 +12,7 @@ DRAWN = {
     "cloud": lambda a, b: plots.cloud(POINTS, LABELS, (a, b)),
     "clouds": lambda a, b: plots.clouds({a: POINTS, b: POINTS + 1}),
     "curves": lambda a, b: plots.curves({a: ([0, 1], [2, 3]), b: ([0, 1], [4, 5])}, "x", "y"),
+    "bars": lambda a, b: plots.bars([3, 1], "x", "y", (a, b)),
     "plane": lambda a, b: plots.plane({a: (0, 1), b: (1, 0)}, {"real": (1, 1)}, "x", "y"),
 }
 every_plot = pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
@@ -46,3 +47,10 @@ def test_a_font_of_many_alphabets_is_taken_where_it_is_installed(draw, monkeypat
     monkeypatch.setattr(plots, "WIDE", ("No Such Font", "STIXGeneral"))
     assert plots.plain(circle) == circle and plots.families()[-1] == "STIXGeneral"
     assert draw(circle, DOG).startswith(b"\x89PNG")
+
+
+def test_many_bars_have_no_names_and_few_have_theirs():
+    names = [str(number) for number in range(plots.NAMED + 1)]
+    unnamed = plots.bars([1.0] * len(names), "x", "y")
+    assert plots.bars([1.0] * len(names), "x", "y", names) == unnamed
+    assert plots.bars([1.0, 2.0], "x", "y", ("a", "b")) != plots.bars([1.0, 2.0], "x", "y")

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
+from reverie import plots
 from reverie.report import content, write_report
 from reverie.runs import RunFolder
 from reverie.verdict import verdict
@@ -142,6 +143,22 @@ def test_training_is_a_film_or_else_moments_from_the_first_step_to_the_last(run)
     (run.samples / "film.png").unlink()
     steps = [int(re.sub(r"\D", "", figure.title)) for figure in content(run)["film"]]
     assert steps == sorted(set(steps)) and (steps[0], steps[-1]) == (0, 8)
+
+
+def test_what_a_number_is_made_of_is_drawn(run, monkeypatch):
+    """The latents by what they carry, and the modes by their samples."""
+    drawn = []
+    monkeypatch.setattr(plots, "bars", lambda *given: drawn.append(given) or b"")
+    tree = run.read(run.metrics)
+    tree["records"][0]["shown"] = {"kl": [0.1, 2.0, 0.0]}
+    tree["records"][1]["shown"] = {"counts": {"a": 5, "b": 0}}
+    run.metrics.write_text(json.dumps(tree))
+    titles = [figure.title for figure in content(run)["figures"]]
+    assert titles[-2:] == ["KL of each latent", "Samples of each mode"]
+    assert drawn == [
+        ([2.0, 0.1, 0.0], "latents", "nats"),
+        ([5, 0], "modes", "samples", ["a", "b"]),
+    ]
 
 
 def record(metric, value, **fields):

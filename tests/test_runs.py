@@ -104,6 +104,14 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", [".download.part", ".tmpabcdef", ".song.mp3.part"])
+def test_hidden_files_of_others_are_neither_passed_over_nor_removed(name, tmp_path):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ConfigError, match="is not empty"):
+        new_run(str(tmp_path), "vae", "mnist")
+    assert (tmp_path / name).read_text() == "mine"
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"file/run: cannot be made \(Not a directory\)"):

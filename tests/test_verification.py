@@ -4,9 +4,19 @@ import json
 
 import pytest
 
+from reverie import recipes, verbs
+from reverie.errors import ConfigError
+from reverie.monitor import Listener
 from reverie.records import Record
 from reverie.runs import RunFolder
-from reverie.verification import _value
+from reverie.settings import TrainConfig
+from reverie.verification import _value, verify
+
+
+def finish(run, dataset, listener, seconds):
+    """What is left of the end of a run where nothing is judged."""
+    run.folder.update_provenance({"training_seconds": seconds})
+    run.folder.metrics.write_text(json.dumps({"records": []}))
 
 
 @pytest.fixture
@@ -36,3 +46,21 @@ def test_a_run_without_the_value_is_left_out_and_the_rest_are_counted(runs):
     """Of 90 and 104: 97 and sd 9.9."""
     found = _value("held-out -elbo", runs(90.0, None, 104.0))
     assert found == "held-out -elbo 97 (sd 9.9) nats in 2 of 3 runs"
+
+
+def test_a_run_of_other_settings_is_not_taken_for_the_recipes(tmp_path, pictures, monkeypatch):
+    """Of the same recipe, data and seed: once it has another latent, the value would be another."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(verbs, "finish", finish)
+    plain = recipes.RECIPES["ae"]
+    short = TrainConfig(budget="2 steps", batch=8)
+    monkeypatch.setitem(recipes.RECIPES, "ae", lambda spec: (plain(spec)[0], short))
+    verify("ae", 1, str(pictures), Listener())
+    verify("ae", 1, str(pictures), Listener())
+    monkeypatch.setitem(
+        recipes.RECIPES, "ae", lambda spec: (plain(spec)[0].with_(latent=3), short)
+    )
+    with pytest.raises(
+        ConfigError, match=r"was made with other settings \(model\) than the recipe"
+    ):
+        verify("ae", 1, str(pictures), Listener())

@@ -10,7 +10,9 @@ from reverie.latent.likelihoods import Gaussian
 from reverie.models import AutoencoderConfig, GANConfig
 from reverie.monitor import Listener
 from reverie.networks import MLP
+from reverie.networks.conditioning import Concatenation
 from reverie.spec import Vector
+from reverie.tensors import noise_of
 from reverie.watching import Watch
 
 TINY = MLP(widths=(8,))
@@ -35,6 +37,28 @@ def test_samples_of_the_datas_law_cover_what_equal_sets_cover_and_a_point_covers
     monkeypatch.setattr(type(model), "sample", lambda self, count, noise: torch.zeros(count, 2))
     found = Watch(dataset)(model)
     assert found["samples/coverage"] < 0.05 and found["samples/precision"] == 1
+
+
+def test_held_out_samples_are_of_all_classes_though_the_data_lies_by_class(tmp_path):
+    """600 of each of two kinds, one after the other: of 500 drawn 250 +- 4 x 8.6 are of the second."""
+    x = np.zeros((1200, 2), np.float32)
+    x[600:, 0] = 1
+    np.savez(tmp_path / "d.npz", x_train=x, x_test=x)
+    watch = Watch(open_dataset(DataConfig(source=str(tmp_path / "d.npz"))))
+    assert len(watch.held_out) == 500
+    assert watch.held_out[:, 0].sum() == pytest.approx(250, abs=4 * 8.6)
+
+
+def test_samples_of_classes_are_of_the_held_out_labels(tmp_path):
+    """All held out is of class 2 of 3, and so are the samples that are held against it."""
+    x = np.random.default_rng(0).standard_normal((90, 2)).astype(np.float32)
+    y = np.arange(90) % 3
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=np.full(90, 2))
+    data = open_dataset(DataConfig(source=str(tmp_path / "d.npz")))
+    config = GANConfig(latent=2, generator=TINY, critic=TINY, conditioning=Concatenation())
+    model = config.build(data.spec)
+    made = Watch(data).samples(model, noise_of(0))
+    assert torch.equal(made, model.sample(90, noise_of(0), torch.full((90,), 2)))
 
 
 def test_a_model_with_a_held_out_loss_is_not_watched(dataset):

@@ -10,6 +10,7 @@ from . import recipes, verbs
 from .artifact import load_model
 from .comparison import Comparison, compare
 from .comparison.page import write_comparison
+from .data.open import absolute
 from .errors import ConfigError
 from .evaluation import evaluate
 from .monitor import Listener
@@ -94,7 +95,7 @@ def _check(folder: RunFolder, name: str, data: str, budget: str | None) -> None:
     budget = budget or prepare(name, data, (), Listener()).config.train.budget
     found = {
         "recipe": (config.get("recipe"), name),
-        "data": (config.get("data", {}).get("source"), data),
+        "data": (config.get("data", {}).get("source"), absolute(data)),
         "budget": (made.get("budget_given"), budget),
     }
     for what, (there, asked) in found.items():

@@ -21,6 +21,7 @@ from .models.base import Model
 from .monitor import Listener, Progress
 from .runs import RunFolder
 from .signals import InterruptedRunError, Signals
+from .spec import Vector
 from .training import Plan, State, per_step, train_step
 
 SAVE_SECONDS = 60.0
@@ -242,7 +243,20 @@ class Fitting:
         good = f"step {int(kept[-1].name[5:])} is kept" if kept else "nothing was saved yet"
         return (
             f"{name} became {value:.3g} at step {step}; {good} in {self.run.checkpoint}. "
-            f"Try a new run with {lower}{clip}"
+            f"{self.large()}Try a new run with {lower}{clip}"
+        )
+
+    def large(self) -> str:
+        """What to do about entries far from 1, which no learning rate mends; empty where there are none."""
+        if not isinstance(self.state.model.spec, Vector):
+            return ""
+        split = self.plan.stream.split
+        far = float(split.rows(torch.arange(min(1000, len(split)))).abs().max())
+        if far < 20:
+            return ""
+        return (
+            f"The data's entries reach {far:.3g}, and networks want them near 1: subtract the mean of "
+            "each and divide by its deviation. "
         )
 
     def picture(self) -> None:

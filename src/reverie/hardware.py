@@ -34,11 +34,13 @@ def pick_device(device: Device) -> torch.device:
     if not here[device]:
         found = [name for name, available in here.items() if available]
         raise ConfigError(f"device is {device!r}, and this machine has {', '.join(found)}")
-    return (
-        torch.device(device, torch.cuda.current_device())
-        if device == "cuda"
-        else torch.device(device)
-    )
+    return torch.device(device, _own_gpu()) if device == "cuda" else torch.device(device)
+
+
+def _own_gpu() -> int:
+    """The GPU of this worker among those that torchrun started, else the current one."""
+    rank = os.environ.get("LOCAL_RANK")
+    return torch.cuda.current_device() if rank is None else int(rank)
 
 
 LARGE_MATRIX = 2**18

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,7 +27,7 @@ from .models.base import (
 from .pictures import grid, save_png, to_png
 from .runs import find_run
 from .spec import Pixels, affine
-from .tensors import mix, noise_of
+from .tensors import Noise, mix, noise_of
 from .training import looking
 
 CHUNK = 500
@@ -114,20 +114,30 @@ class Loaded:
         require(self.model, "sample")
         if count < 1:
             raise ConfigError(f"count is {count}; write at least 1")
+        labels = self.labels(count, label)
+        if labels is not None:
+            return self.sample_of(labels, seed=seed)
         model = cast(Sampler, self.model)
-        chunks = -(-count // SAMPLED)
-        noises = (noise_of(mix(seed, chunk), self.device) for chunk in range(chunks))
-        labels = self.labels(chunks * SAMPLED, label)
         with looking(self.model):
-            if labels is None:
-                pieces = [model.sample(SAMPLED, noise) for noise in noises]
-            else:
-                conditional = cast(Conditional, self.model)
-                pieces = [
-                    conditional.sample(SAMPLED, noise, y.to(self.device))
-                    for noise, y in zip(noises, labels.split(SAMPLED), strict=True)
-                ]
+            pieces = [model.sample(SAMPLED, noise) for noise in self._noises(count, seed)]
         return self._out(pieces)[:count].as_subclass(Samples)
+
+    def sample_of(self, labels: Tensor, *, seed: int = 0) -> Samples:
+        """Draws one sample of each label: `(N,)` to `(N, *shape)`; the noise is that of `sample`."""
+        count, model = len(labels), cast(Conditional, self.model)
+        # Whole chunks, so that sample i has the same noise whatever the count.
+        whole = torch.cat([labels, labels.new_zeros(-count % SAMPLED)]).to(self.device)
+        with looking(self.model):
+            pieces = [
+                model.sample(SAMPLED, noise, y)
+                for noise, y in zip(self._noises(count, seed), whole.split(SAMPLED), strict=True)
+            ]
+        return self._out(pieces)[:count].as_subclass(Samples)
+
+    def _noises(self, count: int, seed: int) -> Iterator[Noise]:
+        """The noise of each chunk of so many samples."""
+        for chunk in range(-(-count // SAMPLED)):
+            yield noise_of(mix(seed, chunk), self.device)
 
     def labels(self, count: int, label: str | int | None = None) -> Tensor | None:
         """The labels `(count,)` of the samples that `sample` draws; None where it draws no classes.
@@ -186,6 +196,8 @@ class Loaded:
         The density is of the values that the networks see, pixels in [0, 1].
         """
         require(self.model, "bound the likelihood")
+        if draws < 1:
+            raise ConfigError(f"draws is {draws}; write at least 1")
         model, noise = cast(Likelihood, self.model), noise_of(seed, self.device)
         with looking(self.model):
             parts = self._in(x, max(1, 5000 // draws))
@@ -199,6 +211,8 @@ class Loaded:
         require(self.model, "decode")
         encodes = isinstance(self.model, Encoder)
         first, last = (self.encode(x) if encodes else torch.as_tensor(x) for x in (start, end))
+        if len(first) != len(last):
+            raise ConfigError(f"{len(first)} starts and {len(last)} ends; give as many of both")
         way = torch.linspace(0, 1, steps)[None, :, None]
         if encodes:
             return self.decode(straight(first, last, way).flatten(0, 1))
@@ -221,7 +235,8 @@ class Loaded:
         if isinstance(x, np.ndarray) or not isinstance(x, Tensor):
             x = torch.as_tensor(np.asarray(x))
         x = x.as_subclass(Tensor)
-        x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
+        bytes_of_pixels = x.dtype == torch.uint8 and isinstance(self.spec, Pixels)
+        x = x.float() / 255 if bytes_of_pixels else x.float()
         shape = tuple(self.spec.shape)
         if tuple(x.shape) == shape:
             x = x[None]
@@ -262,6 +277,8 @@ def straight(start: Tensor, end: Tensor, way: Tensor) -> Tensor:
 def spherical(start: Tensor, end: Tensor, way: Tensor) -> Tensor:
     """Great arcs, which keep the length that Gaussian noise has. White (2016), section 2.1."""
     cosine = torch.nn.functional.cosine_similarity(start, end)[:, None, None].clamp(-1, 1)
-    angle = cosine.acos().clamp_min(1e-4)
+    angle = cosine.acos()
     left, right = ((1 - way) * angle).sin(), (way * angle).sin()
-    return (left * start[:, None] + right * end[:, None]) / angle.sin()
+    arc = (left * start[:, None] + right * end[:, None]) / angle.sin()
+    # Points on one line through the origin span no plane for an arc to lie in.
+    return torch.where(angle.sin() > 1e-3, arc, straight(start, end, way))

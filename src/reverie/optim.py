@@ -13,6 +13,8 @@ from typing_extensions import override
 from .config import Section
 from .schedules import Hyper
 
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
 
 class Adam(Section):
     """Adam, with decoupled weight decay if any. Kingma & Ba (2015); Loshchilov & Hutter (2019)."""
@@ -20,7 +22,7 @@ class Adam(Section):
     kind: Literal["adam"] = "adam"
     lr: Hyper = 1e-3
     """The learning rate."""
-    betas: tuple[NonNegativeFloat, NonNegativeFloat] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     """Decay rates of the two moments; GANs often use (0, 0.9) or (0.5, 0.999)."""
     eps: PositiveFloat = 1e-8
     """What keeps the division finite."""
@@ -97,7 +99,7 @@ class SGD(Section):
     kind: Literal["sgd"] = "sgd"
     lr: Hyper = 1e-2
     """The learning rate."""
-    momentum: NonNegativeFloat = 0.0
+    momentum: Decay = 0.0
     """How much of the last step is repeated."""
 
     def build(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:

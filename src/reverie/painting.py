@@ -11,6 +11,7 @@ from torch import Tensor
 
 from . import plots
 from .data.dataset import Dataset
+from .data.drawing import drawn
 from .data.stream import to_range
 from .loading import Loaded
 from .metrics.tsne import tsne
@@ -39,7 +40,7 @@ class Painter:
     def __init__(self, run: RunFolder, dataset: Dataset) -> None:
         self.run = run
         count = min(2000 if isinstance(dataset.spec, Vector) else PAIRS, len(dataset.test))
-        self.held_out = to_range(dataset.test.rows(torch.arange(count)))
+        self.held_out = to_range(drawn(dataset.test, count).x)
 
     def __call__(self, model: Model, step: int) -> list[Path]:
         """Writes the pictures of a step; a model is shown in whatever it can do."""
@@ -54,8 +55,11 @@ class Painter:
                 made["samples"] = fixed_samples(model, noise_of(0, device))
             if isinstance(model, Reconstructor):
                 made["reconstructions"] = beside(x, model.reconstruct(x))
+        columns = {"samples": COLUMNS, "reconstructions": across(x)}
         return [
-            self._save(f"{name}-{step:08d}.png", (shown.float().cpu() - shift) / scale)
+            self._save(
+                f"{name}-{step:08d}.png", (shown.float().cpu() - shift) / scale, columns[name]
+            )
             for name, shown in made.items()
         ]
 
@@ -69,9 +73,9 @@ class Painter:
         write_bytes(path, plots.clouds({name: flat_2d(points) for name, points in groups.items()}))
         return [path]
 
-    def _save(self, name: str, shown: Tensor) -> Path:
+    def _save(self, name: str, shown: Tensor, columns: int) -> Path:
         path = self.run.samples / name
-        save_png(grid(shown, COLUMNS), path)
+        save_png(grid(shown, columns), path)
         return path
 
 
@@ -84,11 +88,19 @@ def fixed_samples(model: Sampler, noise: Noise) -> Tensor:
 
 
 def beside(x: Tensor, x_hat: Tensor) -> Tensor:
-    """Rows of originals, each over the row of its reconstructions: `(2 N, C, H, W)`."""
-    count = len(x) - len(x) % COLUMNS or len(x)
-    width = min(COLUMNS, count)
-    pairs = [x[:count].unflatten(0, (-1, width)), x_hat[:count].unflatten(0, (-1, width))]
+    """Rows of `across(x)` originals, each over the row of its reconstructions: `(2 M, C, H, W)`, M >= N.
+
+    The last rows end in white.
+    """
+    width = across(x)
+    blank = x.new_ones(-len(x) % width, *x.shape[1:])
+    pairs = [torch.cat([part, blank]).unflatten(0, (-1, width)) for part in (x, x_hat)]
     return torch.stack(pairs, 1).flatten(0, 2)
+
+
+def across(x: Tensor) -> int:
+    """How many pictures of a set stand in a row."""
+    return min(COLUMNS, len(x))
 
 
 def flat_2d(points: Tensor) -> Tensor:
@@ -144,8 +156,8 @@ def interpolations(run: RunFolder, loaded: Loaded, dataset: Dataset, rows: int =
     """Ways between held-out samples, or between noises where a model cannot encode."""
     if isinstance(loaded.model, Encoder):
         rows = min(rows, len(dataset.test) // 2) or 1
-        starts = to_range(dataset.test.rows(torch.arange(rows)))
-        ends = to_range(dataset.test.rows(len(dataset.test) - 1 - torch.arange(rows)))
+        x = to_range(drawn(dataset.test, 2 * rows).x)
+        starts, ends = x[:rows], x[-rows:]
     else:
         starts, ends = loaded.noise(rows, seed=1), loaded.noise(rows, seed=2)
     path = run.samples / "interpolations.png"
@@ -156,7 +168,7 @@ def interpolations(run: RunFolder, loaded: Loaded, dataset: Dataset, rows: int =
 def traversals(run: RunFolder, loaded: Loaded, dataset: Dataset, rows: int = 10) -> Path:
     """One latent a row moved over its range, the others held: those that vary most over the data."""
     count = min(1000, len(dataset.test))
-    codes = loaded.encode(to_range(dataset.test.rows(torch.arange(count))))
+    codes = loaded.encode(to_range(drawn(dataset.test, count).x))
     mean, std = codes.mean(0), codes.std(0, correction=0)
     order = std.argsort(descending=True)[:rows]
     z = mean.repeat(len(order) * 11, 1).unflatten(0, (len(order), 11)).clone()
@@ -169,14 +181,13 @@ def traversals(run: RunFolder, loaded: Loaded, dataset: Dataset, rows: int = 10)
 
 def latent_map(run: RunFolder, loaded: Loaded, dataset: Dataset, count: int = 1000) -> Path:
     """Held-out codes in two dimensions, coloured by class: as they are, or by t-SNE."""
-    index = torch.arange(min(count, len(dataset.test)))
-    codes = loaded.encode(to_range(dataset.test.rows(index)))
+    shown = drawn(dataset.test, count)
+    codes = loaded.encode(to_range(shown.x))
     planar = codes.shape[1] <= 2 or len(codes) < 10
     points = flat_2d(codes) if planar else tsne(codes)
-    labels = None if dataset.test.y is None else dataset.test.y[index]
     title = f"{len(codes):,} held-out codes" + (
         "" if planar else f", t-SNE of {codes.shape[1]} latents"
     )
     path = run.samples / "latents.png"
-    write_bytes(path, plots.cloud(points, labels, loaded.spec.classes, title))
+    write_bytes(path, plots.cloud(points, shown.y, loaded.spec.classes, title))
     return path

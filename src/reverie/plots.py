@@ -27,6 +27,9 @@ WIDE = (
 )  # fmt: skip
 """Fonts of many alphabets, of which a system has some or none."""
 
+NAMED = 25
+"""Bars that have their names below them, at most."""
+
 
 def figure(width: float = 4.8, height: float = 3.0) -> tuple[Figure, Axes]:
     """An empty figure in the house's style, in inches; it belongs to nobody's global state."""
@@ -97,6 +100,19 @@ def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str,
     if len(lines) > 1:
         _legend(axes)
     _compact(axes)
+    return png(made)
+
+
+def bars(values: Sequence[float], x: str, y: str, names: Sequence[str] = ()) -> bytes:
+    """A bar a value, with its name below it where there are few, as PNG bytes."""
+    made, axes = figure()
+    axes.bar(range(len(values)), values, color=COLORS[0])
+    shown = [plain(name) for name in names] if len(names) <= NAMED else []
+    how: dict[str, Any] = {"rotation": 45, "ha": "right", "family": families()}
+    axes.set_xticks(range(len(shown)), shown, **how)
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel(x, fontsize=9, color=INK)
+    axes.set_ylabel(y, fontsize=9, color=INK)
     return png(made)
 
 

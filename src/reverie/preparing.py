@@ -15,6 +15,7 @@ from .budget import parse
 from .config import from_tree, override, to_tree
 from .data import DataConfig, open_dataset
 from .data.dataset import Dataset
+from .data.open import absolute
 from .data.stream import Stream
 from .distributed import World, launch_id
 from .errors import ConfigError, ModelFileError
@@ -55,7 +56,7 @@ def prepare(
 ) -> Prepared:
     """Opens the data, asks the recipe, applies overrides, and builds the model: nothing is written."""
     found = recipes.find(recipe)
-    source = DataConfig(source=str(data)) if not isinstance(data, DataConfig) else data
+    source = data if isinstance(data, DataConfig) else DataConfig(source=absolute(str(data)))
     early = [text for text in overrides if text.startswith("data.")]
     config = override(Config(recipe=recipe, data=source), early)
     dataset = open_dataset(config.data, listener.worked)
@@ -78,6 +79,7 @@ def assemble(config: Config, listener: Listener, dataset: Dataset | None = None)
         raise ConfigError(
             f"train.players.{unknown.pop()} is no phase of this model; it has {known}"
         )
+    World().rows(config.train.batch, 0, config.train.accumulate)
     precision = pick_precision(config.train.precision, device, model)
     return Prepared(config, dataset, model, device, precision)
 

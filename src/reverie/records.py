@@ -14,7 +14,7 @@ Direction = Literal["lower", "higher", "none"]
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A value and where it comes from.
+    """A value and where it comes from. What is not finite is no value, no uncertainty and no reference.
 
     Arguments:
         metric: The metric's name; an extractor's name and hash are part of it.
@@ -23,6 +23,7 @@ class Record:
         direction: Which way is better.
         uncertainty: One standard error, or None where none is known.
         method: How the uncertainty was made.
+        df: Degrees of freedom of the standard error; None where it is as good as known.
         n: Samples it was computed from.
         reference: The same metric of other things: real data, a floor, an expectation.
         settings: What else two values must share to be compared.
@@ -40,6 +41,7 @@ class Record:
     direction: Direction = "none"
     uncertainty: float | None = None
     method: str = ""
+    df: float | None = None
     n: int = 0
     reference: dict[str, float] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -49,6 +51,18 @@ class Record:
     warnings: tuple[str, ...] = ()
     shown: dict[str, Any] = field(default_factory=dict)
     values: Tensor | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        changes: dict[str, Any] = {}
+        spread = (*(self.interval or ()), self.uncertainty or 0.0)
+        if not all(map(math.isfinite, (self.value or 0.0, *spread))):
+            changes = {"uncertainty": None, "interval": None, "method": "", "df": None}
+        if self.value is not None and not math.isfinite(self.value):
+            changes |= {"value": None, "values": None}
+            changes["reason"] = f"it is not finite: found {self.value}"
+        known = {name: value for name, value in self.reference.items() if math.isfinite(value)}
+        for name, value in {**changes, "reference": known}.items():
+            object.__setattr__(self, name, value)
 
     def to_dict(self, values: bool = False) -> dict[str, Any]:
         """The record as it stands in metrics.json; `values` as a list, if they are wanted."""
@@ -63,6 +77,10 @@ class Record:
     def with_interval(self, low: float, high: float, method: str) -> Record:
         """The same record with a 95 % interval."""
         return replace(self, interval=(low, high), method=method)
+
+    def with_degrees(self, df: float | None) -> Record:
+        """The same record, whose standard error has so many degrees of freedom."""
+        return replace(self, df=df)
 
     def showing(self, **shown: Any) -> Record:
         """The same record with what its picture needs."""
@@ -107,6 +125,7 @@ def mean_record(
         direction=direction,
         uncertainty=error,
         method="standard error over samples" if error is not None else "",
+        df=count - 1 if error is not None else None,
         n=count,
         reference=reference or {},
         settings=settings,

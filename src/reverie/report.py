@@ -65,7 +65,7 @@ def content(folder: RunFolder) -> dict[str, Any]:
         "recipe": config.get("recipe", "custom"),
         "verdict": metrics.get("verdict") or verdict(records, log),
         "warnings": warnings(records),
-        "figures": figures(folder),
+        "figures": [*figures(folder), *charts(records)],
         "film": over_training(folder),
         "curves": curve_figures(log),
         "groups": grouped(records),
@@ -135,6 +135,20 @@ def figures(folder: RunFolder) -> list[Figure]:
         path = next((path for path in paths if path.exists()), None)
         if path is not None:
             made.append(Figure(title, caption, embed(path.read_bytes()), SHAPES.get(stem, "")))
+    return made
+
+
+def charts(records: list[dict[str, Any]]) -> list[Figure]:
+    """What single numbers are made of: the KL of each latent, the samples of each mode."""
+    made = []
+    for shown in (record.get("shown") or {} for record in records):
+        if "kl" in shown:
+            image = plots.bars(sorted(shown["kl"], reverse=True), "latents", "nats")
+            caption = "What each latent carries on average, the largest first."
+            made.append(Figure("KL of each latent", caption, embed(image)))
+        if "counts" in shown:
+            image = plots.bars([*shown["counts"].values()], "modes", "samples", [*shown["counts"]])
+            made.append(Figure("Samples of each mode", "Those that count as good.", embed(image)))
     return made
 
 

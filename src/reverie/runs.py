@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from . import __version__
 from .errors import ConfigError, ReverieError, StorageError, did_you_mean
-from .storage import remove_leftovers, write_text
+from .storage import half_written, remove_leftovers, write_text
 
 
 class RunFolder:
@@ -113,8 +113,8 @@ def new_run(out: str | None, recipe: str, data: str) -> RunFolder:
 def _make_run(out: str | None, recipe: str, data: str) -> RunFolder:
     if out is not None:
         path = Path(out)
-        remove_leftovers(path)
-        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        # What a killed process left half written goes once the run is locked, and nobody else's before.
+        if path.is_file() or (path.is_dir() and set(path.iterdir()) - half_written(path)):
             hint = f"`reverie resume {out}` goes on with it; " if is_run(path) else ""
             raise ConfigError(f"--out {out} is not empty; {hint}choose another folder")
         path.mkdir(parents=True, exist_ok=True)

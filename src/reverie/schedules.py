@@ -18,9 +18,9 @@ class Ramp(Section):
 
     kind: Literal["linear", "cosine"] = "linear"
     """The form of the way: a straight line, or half a cosine."""
-    start: float
+    start: NonNegativeFloat
     """The value before `begin`."""
-    end: float
+    end: NonNegativeFloat
     """The value from `until` on."""
     begin: NonNegativeFloat = 0.0
     """Where it starts to move, in `unit`."""
@@ -47,8 +47,8 @@ class Sequence(Section):
 
 
 Schedule = Annotated[Ramp | Sequence, Field(discriminator="kind")]
-Hyper = float | Schedule
-"""A number, or a schedule of one."""
+Hyper = NonNegativeFloat | Schedule
+"""A number, or a schedule of one: a rate or a weight, so never below 0."""
 
 
 def value_at(hyper: float | Ramp | Sequence, seen: int, total: int) -> float:

@@ -64,9 +64,13 @@ def remove(path: Path) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Removes what a killed process left half written, here or in safetensors' own temporary file."""
-    for pattern in (".*.part", ".tmp??????"):
-        for part in folder.glob(pattern):
-            remove(part)
+    for part in [*half_written(folder), *folder.glob(".tmp??????")]:
+        remove(part)
+
+
+def half_written(folder: Path) -> set[Path]:
+    """What a process that was killed left of its own writing."""
+    return set(folder.glob(".*.[0-9]*.part"))
 
 
 def sha256_of(path: Path) -> str:

@@ -15,7 +15,6 @@ from .data import DataConfig
 from .data.dataset import Dataset
 from .display import for_a_person
 from .distributed import World, join, launch_id, leave
-from .errors import ModelFileError
 from .fitting import Fitting
 from .hardware import Device, Precision, peak_memory
 from .loading import Loaded
@@ -125,19 +124,15 @@ def resume(
         ConfigError: There is no such run.
         ModelFileError: None of its checkpoints is whole, or its data changed.
     """
+    from .evaluation.opening import check_unchanged
+
     folder = find_run(run)
     listener = listener or for_a_person()
     config = read_config(folder)
     if device is not None:
         config = override(config, [f"train.device={device}"])
     prepared = assemble(config, listener)
-    expected = folder.read(folder.provenance).get("data", {}).get("fingerprint")
-    if expected not in (None, prepared.dataset.fingerprint):
-        raise ModelFileError(
-            f"the data of {folder.path} is not what it was trained on (fingerprint "
-            f"{prepared.dataset.fingerprint[:12]}, expected {expected[:12]}); bring the data back, or "
-            "train a new run"
-        )
+    check_unchanged(folder, prepared.dataset)
     world = join(config.train.device)
     try:
         return _fit(folder, prepared, world, listener)
@@ -152,6 +147,7 @@ def _train(prepared: Prepared, out: str | None, world: World, listener: Listener
         folder = RunFolder(Path(found))
         again = replace(prepared, config=read_config(folder))
         return _fit(folder, again, world, listener)
+    world.rows(prepared.config.train.batch, 0, prepared.config.train.accumulate)
     name = prepared.config.recipe, prepared.dataset.name
     folder = RunFolder(Path(world.same(lambda: str(new_run(out, *name).path))))
     config = with_steps(prepared, world)

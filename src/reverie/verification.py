@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from . import recipes, verbs
+from .config import to_tree
 from .errors import ConfigError
 from .monitor import Listener
+from .preparing import prepare, read_config
 from .records import number
 from .runs import RunFolder, is_run
 from .storage import write_text
@@ -95,11 +97,26 @@ def clock(seconds: float) -> str:
 def _one(name: str, seed: int, data: str, listener: Listener) -> RunFolder:
     path = Path("runs") / "verify" / f"{name}-{Path(data).name}-seed{seed}"
     folder = RunFolder(path)
-    if is_run(path) and folder.metrics.exists():
-        return folder
     if is_run(path):
+        _check(folder, name, seed, data)
+        if folder.metrics.exists():
+            return folder
         return verbs.resume(path, listener=listener).folder
     return verbs.train(name, data=data, out=path, seed=seed, listener=listener).folder
+
+
+def _check(folder: RunFolder, name: str, seed: int, data: str) -> None:
+    """Refuses a run of an earlier call whose settings the recipe does not have any more."""
+    there = to_tree(read_config(folder))
+    asked = to_tree(prepare(name, data, [f"train.seed={seed}"], Listener()).config)
+    for tree in (there, asked):
+        del tree["train"]["budget"]  # a run has it in steps
+    unlike = [part for part in asked if there[part] != asked[part]]
+    if unlike:
+        raise ConfigError(
+            f"{folder.path} was made with other settings ({', '.join(unlike)}) than the recipe "
+            f"{name!r} has on {data} now; remove it, and it is run again"
+        )
 
 
 def _metrics(folder: RunFolder) -> list[str]:

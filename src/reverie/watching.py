@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
-from .data.dataset import Dataset
+from .data.dataset import Dataset, Split
+from .data.drawing import drawn
 from .data.stream import to_range
 from .errors import DataError
 from .features import Extractor, extractor_for, open_extractor
 from .metrics.neighbours import prdc
-from .models.base import Inspectable, Model, Sampler
+from .models.base import Conditional, Inspectable, Model, Sampler
 from .spec import Pixels, affine
-from .tensors import noise_of
+from .tensors import Noise, noise_of
 from .training import looking
 
 COUNT = 500
@@ -39,7 +39,7 @@ class Watch:
         device = next(model.parameters()).device
         scale, shift = affine(model.value_range)
         with looking(model):
-            samples = (model.sample(COUNT, noise_of(0, device)).float().cpu() - shift) / scale
+            samples = (self.samples(model, noise_of(0, device)).float().cpu() - shift) / scale
         if isinstance(model.spec, Pixels):
             samples = samples.clamp(0, 1)
         try:
@@ -48,6 +48,18 @@ class Watch:
             return {}
         return {"samples/coverage": found.coverage, "samples/precision": found.precision}
 
+    def samples(self, model: Sampler, noise: Noise) -> Tensor:
+        """A few samples in the model's range; of classes, the held-out samples' own."""
+        y = self.shown.y
+        if not isinstance(model, Conditional) or not model.classes or y is None:
+            return model.sample(COUNT, noise)
+        return model.sample(len(y), noise, y.to(noise.generator.device))
+
+    @cached_property
+    def shown(self) -> Split:
+        """A few held-out samples."""
+        return drawn(self.dataset.test, COUNT)
+
     @cached_property
     def extractor(self) -> Extractor:
         """Whose features are compared."""
@@ -55,6 +67,5 @@ class Watch:
 
     @cached_property
     def held_out(self) -> Tensor:
-        """Features of the first held-out samples, `(n, D)`."""
-        index = torch.arange(min(COUNT, len(self.dataset.test)))
-        return self.extractor(to_range(self.dataset.test.rows(index)))
+        """Features of a few held-out samples, `(n, D)`."""
+        return self.extractor(to_range(self.shown.x))

@@ -212,6 +212,12 @@ REFUSED = [
         2,
         "train.players.critic is no phase of this model",
     ),
+    (
+        [*TRAIN, "train.accumulate=3"],
+        2,
+        "train.batch is 64, which 1 workers x 3 micro-batches cannot share evenly; write train.batch=63",
+    ),
+    ([*TRAIN, "model.latent=1000000000000"], 1, "not enough memory; write a smaller train.batch"),
     ([*TRAIN, "--budget", "2m"], 2, "budget and steps are both given; write one of them"),
     (
         [*TRAIN, "--budget", "2m", "--dry-run"],

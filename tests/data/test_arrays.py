@@ -233,8 +233,10 @@ def test_size_and_color_shape_arrays_too(save, load):
 
 
 def test_options_for_pictures_are_refused_for_vectors(save, load):
-    with pytest.raises(DataError, match=r"holds vectors of 2 numbers; data.size and data.color"):
+    with pytest.raises(DataError, match=r"holds vectors of 2 numbers; data.size, data.color and"):
         load(save(np.zeros((4, 2))), size=8)
+    with pytest.raises(DataError, match=r"and data.flip are for pictures"):
+        load(save(np.zeros((4, 2))), flip=True)
     with pytest.raises(DataError, match=r"pictures have 2 channels; data.color=rgb needs 1 or 3"):
         load(save(np.zeros((4, 2, 5, 5), np.uint8)), color="rgb")
 

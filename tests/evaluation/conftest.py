@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import pytest
 import torch
@@ -57,9 +58,12 @@ def noise_pictures(dataset):
 
 @pytest.fixture
 def subject(tmp_path):
-    """Makes a subject; `weights` sets those of the model, which are random else."""
+    """Makes a subject; `weights` sets those of the model, which are random else.
 
-    def make(config, data, weights=None, folder="run", **protocol):
+    It was trained on the data that it is judged on, unless `seen` is another fingerprint.
+    """
+
+    def make(config, data, weights=None, folder="run", seen=None, **protocol):
         path = tmp_path / folder
         path.mkdir(exist_ok=True)
         torch.manual_seed(0)
@@ -67,6 +71,8 @@ def subject(tmp_path):
         with torch.no_grad():
             (weights or (lambda model: None))(model)
         save_model(model, config, path, 11, averaged=False)
+        made = {"data": {"fingerprint": seen or data.fingerprint}}
+        (path / "provenance.json").write_text(json.dumps(made))
         return Subject(Loaded(path), data, Protocol(**protocol), Listener())
 
     return make

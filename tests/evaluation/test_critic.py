@@ -39,7 +39,7 @@ def test_equal_scores_and_separate_scores_are_a_half_and_one():
 def judged(subject, dataset, monkeypatch):
     """A GAN whose critic gives a point's first entry, on points that lie at these places."""
 
-    def make(train, held_out, generated, game=None, count=200):
+    def make(train, held_out, generated, game=None, count=200, seen=None):
         def weights(model):
             for parameter in model.critic.parameters():
                 parameter.zero_()
@@ -52,7 +52,7 @@ def judged(subject, dataset, monkeypatch):
         )
         monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0: samples[:count])
         config = GANConfig(latent=2, generator=LINEAR, critic=LINEAR, game=game or NonSaturating())
-        return subject(config, dataset(x, y), weights)
+        return subject(config, dataset(x, y), weights, seen=seen)
 
     return make
 
@@ -100,20 +100,65 @@ def test_signs_are_counted_where_0_is_the_border(judged, by_metric):
     assert record.reference["generated"] == pytest.approx(-0.683, abs=0.2)
 
 
+@pytest.mark.parametrize(("mirrored", "expected"), [(False, 1.0), (True, 0.0)])
+def test_the_mean_sign_of_scores_above_0_is_one_and_of_symmetric_ones_zero(
+    mirrored, expected, subject, dataset, by_metric, monkeypatch
+):
+    """Karras et al. (2020), r_t = E sign D of the training data, exactly: the critic gives a point's first
+    entry, which is above 0, or stands beside its mirror image. Held-out data is symmetric, samples below 0.
+    """
+
+    def first_entry(model):
+        for parameter in model.critic.parameters():
+            parameter.zero_()
+        model.critic[-1].weight[0, 0] = 1
+
+    half = 0.1 + torch.rand(100, 2, generator=torch.Generator().manual_seed(0))
+    symmetric, above_0 = torch.cat([half, -half]), torch.cat([half, half])
+    train = symmetric if mirrored else above_0
+    monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0: -above_0[:count])
+    config = GANConfig(latent=2, generator=LINEAR, critic=LINEAR, game=NonSaturating())
+    found = by_metric(critic(subject(config, dataset(train, symmetric), first_entry)))
+    record = found["critic: mean sign on training data"]
+    assert record.value == expected
+    assert record.reference == {"held-out data": 0.0, "generated": -1.0}
+
+
 @pytest.mark.parametrize("game", [NonSaturating(), Hinge()])
 def test_games_with_a_border_at_0_have_signs(game, judged, by_metric):
-    assert "critic: mean sign on training data" in by_metric(critic(judged(0, 0, 0, game)))
+    record = by_metric(critic(judged(0, 0, 0, game)))["critic: mean sign on training data"]
+    assert record.value is not None
 
 
 @pytest.mark.parametrize("game", [Wasserstein(), Relativistic(), LeastSquares()])
 def test_games_whose_scores_may_be_shifted_have_no_signs(game, judged, by_metric):
     """A Wasserstein or relativistic critic plus any constant plays the same; least squares has 1/2."""
-    assert "critic: mean sign on training data" not in by_metric(critic(judged(0, 0, 0, game)))
+    record = by_metric(critic(judged(0, 0, 0, game)))["critic: mean sign on training data"]
+    assert record.value is None
+    assert record.reason == f"a {game.kind} critic's scores have no border at 0"
 
 
-def test_models_without_a_critic_have_no_such_records(subject, families, noise_pictures):
-    for name in ("ae", "vae"):
-        assert critic(subject(families[name], noise_pictures(), folder=name)) == []
+def test_models_without_a_critic_say_so(subject, families, noise_pictures):
+    for name, words in {"ae": "an autoencoder", "vae": "a VAE"}.items():
+        records = critic(subject(families[name], noise_pictures(), folder=name))
+        assert [record.metric for record in records] == [
+            "critic: training above held-out",
+            "critic: held-out above generated",
+            "critic: mean sign on training data",
+            "distance between samples",
+        ]
+        assert {record.reason for record in records} == {f"{words} has no critic"}
+
+
+def test_of_data_that_the_critic_was_not_trained_on_nothing_is_called_its_memory(
+    judged, by_metric
+):
+    records = by_metric(critic(judged(2.0, 0.0, 0.0, seen="f" * 64)))
+    for name in ("critic: training above held-out", "critic: mean sign on training data"):
+        assert records[name].value is None and records[name].warnings == ()
+        assert records[name].reason.startswith("it was trained on other data (fingerprint ffff")
+    for name in ("critic: held-out above generated", "distance between samples"):
+        assert records[name].value is not None
 
 
 def test_the_distance_between_samples_is_that_of_two_draws(judged):
@@ -140,6 +185,18 @@ def test_data_that_lies_by_class_is_as_diverse_as_it_is(subject, dataset, famili
     x[500:, 0] = 10
     samples = x[torch.randperm(1000, generator=torch.Generator().manual_seed(0))]
     monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0: samples[:count])
+    record = batch_diversity(subject(families["gan"], dataset(x, x)))
+    assert record.value == pytest.approx(5, abs=0.7)
+    assert record.reference["held-out data"] == pytest.approx(5, abs=0.7)
+
+
+def test_samples_that_come_class_by_class_in_turn_are_as_diverse_as_they_are(
+    subject, dataset, families, monkeypatch
+):
+    """Those of a conditional GAN: every neighbour is of the other class, and half of all pairs are."""
+    x = torch.zeros(1000, 2)
+    x[::2, 0] = 10
+    monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0: x[:count])
     record = batch_diversity(subject(families["gan"], dataset(x, x)))
     assert record.value == pytest.approx(5, abs=0.7)
     assert record.reference["held-out data"] == pytest.approx(5, abs=0.7)

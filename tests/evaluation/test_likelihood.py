@@ -163,11 +163,13 @@ LAWS = {
 
 def test_bits_are_of_a_law_over_8_bit_levels_alone(subject, families, noise_pictures):
     bound = torch.tensor([64 * math.log(2), 192 * math.log(2)])
-    assert bits(subject(families["vae"], noise_pictures()), bound) == []
+    [none] = bits(subject(families["vae"], noise_pictures()), bound)
+    assert none.value is None and none.reason.startswith("pixels that count as probabilities")
     [none] = bits(subject(LAWS["gaussian"], noise_pictures()), bound)
     assert none.value is None and none.reason.startswith("a gaussian density of values that were")
-    [record] = bits(subject(LAWS["discretized_logistic"], noise_pictures()), bound)
+    [record] = bits(subject(LAWS["discretized_logistic"], noise_pictures()), bound, draws=7)
     assert (record.value, record.unit) == (pytest.approx(2.0), "bits")
+    assert record.settings == {"draws": 7}
     assert record.uncertainty == pytest.approx(1.0)  # sd of 1 and 3 over sqrt 2
 
 
@@ -178,6 +180,8 @@ def test_bits_have_the_error_of_the_bound_that_they_are_made_of(
     records = by_metric(many_draws(judged))
     bound, found = records["-log p(x) bound, k=100"], records["bits/dim"]
     assert found.value == pytest.approx(bound.value / COST)
+    # So that 100 draws are not ranked against 5,000, which this metric's name does not tell.
+    assert found.settings == bound.settings and found.settings["draws"] == 100
     assert found.uncertainty == pytest.approx(bound.uncertainty / COST)
 
 
@@ -205,6 +209,41 @@ def test_a_law_that_is_not_bernoulli_has_no_anchors(law, subject, noise_pictures
     judged = subject(LAWS[law], noise_pictures(), draws=3)
     assert judged.anchors == {}
     assert all(record.reference == {} for record in [*losses(judged), many_draws(judged)[0]])
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_gaussian_without_latents_stands_beside_what_is_no_bernoulli_law(
+    law, subject, dataset, by_metric
+):
+    """Four independent uniform levels: of U[0, 256) a Gaussian costs log2(2 pi e 256^2 / 12) / 2 = 8.255
+    bits an entry, and of levels over 255 that less log2 255. Squares deviate by 0.45 nats an entry: over
+    16,000 of them by 0.014 a sample.
+    """
+    x = torch.randint(0, 256, (8000, 1, 2, 2), generator=torch.Generator().manual_seed(0))
+    x = x.to(torch.uint8)
+    judged = subject(LAWS[law], dataset(x[:4000], x[4000:]), draws=3, images=5)
+    nats = (8.255 if law == "discretized_logistic" else 8.255 - math.log2(255)) * 4 * math.log(2)
+    found = by_metric(losses(judged))["held-out -elbo"].reference
+    assert found == {"pPCA, full rank": pytest.approx(nats, abs=4 * 0.014)}
+    if law == "discretized_logistic":
+        beside = by_metric(many_draws(judged))["bits/dim"].reference
+        assert beside == {"pPCA, full rank": pytest.approx(8.255, abs=0.02)}
+    assert subject(LAWS[law], judged.dataset, quick=True).anchors == {}
+
+
+def test_a_distortion_of_draws_is_not_ranked_and_is_not_one_of_codes(
+    subject, families, noise_pictures, by_metric
+):
+    """A VAE's rests on noise and on beta, an autoencoder's on neither: `compare` reads the settings."""
+    found = {
+        name: by_metric(losses(subject(families[name], noise_pictures(), folder=name)))
+        for name in ("ae", "vae")
+    }
+    ae, vae = (found[name]["held-out distortion"] for name in ("ae", "vae"))
+    assert (ae.settings["latents"], ae.direction) == ("code", "lower")
+    assert (vae.settings["latents"], vae.direction) == ("posterior draw", "none")
+    for name in ("held-out -elbo", "held-out rate"):
+        assert found["ae"][name].value is None and found["vae"][name].value is not None
 
 
 def test_no_vae_is_below_the_floor(subject, families, noise_pictures, by_metric):

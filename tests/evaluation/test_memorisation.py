@@ -39,6 +39,7 @@ NAMES = (
     "authenticity",
     "exact copies",
     "near copies",
+    "distance to training data",
     "repeated samples",
 )
 
@@ -54,6 +55,9 @@ def test_samples_of_the_datas_law_are_no_copies(judge):
         assert low <= records[name].reference["held-out data"] <= high
     assert records["near copies"].reference["held-out data"] == pytest.approx(1 / (N + 1))
     assert records["exact copies"].value == records["repeated samples"].value == 0
+    distance = records["distance to training data"]
+    real = distance.reference["held-out data"]
+    assert abs(distance.value - real) < 4 * 2**0.5 * distance.uncertainty and real > 0
 
 
 def test_the_training_set_itself_is_a_copy(judge):
@@ -68,6 +72,7 @@ def test_the_training_set_itself_is_a_copy(judge):
     assert records["C_T"].value < -20 * records["C_T"].uncertainty
     assert records["exact copies"].value == records["near copies"].value == 1
     assert records["authenticity"].value == 0
+    assert records["distance to training data"].value == 0
 
 
 def test_copies_with_a_little_noise_are_copies(judge):
@@ -157,7 +162,9 @@ def test_samples_that_repeat_each_other_copy_no_training_data(judge):
     fresh = torch.randn(N // 2, 4, generator=torch.Generator().manual_seed(3))
     records, line = judge(lambda train: fresh.repeat(2, 1))
     assert records["repeated samples"].value == 0.5
-    assert records["C_T"].warnings == ("50.0 % of samples repeat another one",)
+    assert records["repeated samples"].reference == {"held-out data": 0}
+    assert records["repeated samples"].warnings == ("50.0 % of samples repeat another one",)
+    assert records["C_T"].warnings == ()
     assert line.startswith("No sign of copying")
 
 
@@ -176,10 +183,52 @@ def test_a_few_hundred_samples_are_judged_too(count, judge):
 
 def test_too_few_samples_are_told_so(subject, dataset, families):
     x = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
-    for record in memorisation(subject(families["gan"], dataset(x[:30], x[30:]))):
+    *records, repeated = memorisation(subject(families["gan"], dataset(x[:30], x[30:])))
+    assert (repeated.metric.partition("[")[0], repeated.value) == ("repeated samples", 0)
+    for record in records:
         assert (
             record.value is None and "at least 20 generated and held-out samples" in record.reason
         )
+
+
+def test_data_that_the_model_was_not_trained_on_is_not_called_its_training_data(
+    subject, dataset, families, by_metric
+):
+    """No verdict either: that nothing of it is copied says nothing of the model."""
+    x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    records = memorisation(subject(families["gan"], dataset(x[:100], x[100:]), seen="f" * 64))
+    found = by_metric(records)
+    assert tuple(found) == NAMES and found.pop("repeated samples").value == 0
+    for record in found.values():
+        assert record.value is None
+        assert record.reason.startswith("it was trained on other data (fingerprint ffffffffffff,")
+    assert verdict([record.to_dict() for record in records], []) == []
+
+
+def test_a_model_that_does_not_say_what_it_was_trained_on_is_not_judged_by_it(
+    subject, families, noise_pictures, by_metric
+):
+    judged = subject(families["gan"], noise_pictures())
+    (judged.loaded.folder / "provenance.json").unlink()
+    record = by_metric(memorisation(judged))["C_T"]
+    assert record.reason == "the run does not say what it was trained on"
+
+
+def test_distances_in_pixels_are_to_the_nearest_of_the_whole_training_split(
+    subject, families, dataset, monkeypatch, by_metric
+):
+    """Half are copies; 64 pixels apart by 1/255 are 8/255 away, by 2/255 twice that. Parts are of seven."""
+    monkeypatch.setattr("reverie.evaluation.memorisation.chunk_of", lambda entries: 7)
+    train = torch.zeros(50, 1, 8, 8, dtype=torch.uint8)
+    train[:, 0, 0, 0] = torch.arange(50) * 5
+    test, made = train[:30] + 2, (train[:30] + 1) / 255
+    made[:15] = train[35:] / 255
+    monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0: made[:count])
+    record = by_metric(memorisation(subject(families["gan"], dataset(train, test))))[
+        "distance to training data, pixels"
+    ]
+    assert record.value == pytest.approx(4 / 255, rel=1e-4) and record.n == 30
+    assert record.reference == {"held-out data": pytest.approx(16 / 255, rel=1e-4)}
 
 
 def test_what_does_not_sample_cannot_copy(subject, families, noise_pictures):

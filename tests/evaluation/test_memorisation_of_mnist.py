@@ -3,9 +3,11 @@
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 
+from reverie import verbs
 from reverie.artifact import save_model
 from reverie.data import DataConfig, open_dataset
 from reverie.data.dataset import Split
@@ -17,6 +19,7 @@ from reverie.metrics.copying import Copying, copying
 from reverie.models import GANConfig
 from reverie.monitor import Listener
 from reverie.networks import MLP
+from reverie.runs import RunFolder
 from reverie.verdict import verdict, warnings
 
 TRAIN, COUNT = 3000, 1000
@@ -53,6 +56,7 @@ def judge(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     config = GANConfig(latent=2, generator=TINY, critic=TINY)
     save_model(config.build(dataset.spec), config, folder, 0, averaged=False)
+    RunFolder(folder).update_provenance({"data": {"fingerprint": dataset.fingerprint}})
 
     def judge(pictures):
         kept = []
@@ -127,3 +131,29 @@ def test_one_copy_in_twenty_among_fresh_digits_is_warned_of(digits, judge):
     assert any("5.0 % of samples have exactly the features" in text for text in mixed.warnings)
     assert len(mixed.verdict) == 1
     assert "see the warnings" in mixed.verdict[0]
+
+
+def test_a_model_that_was_trained_as_usual_is_not_said_to_copy(digits, tmp_path):
+    """A small VAE after a few hundred steps: it crowds where digits are alike, and repeats none."""
+    dataset, _ = digits
+    splits = {"x_train": dataset.train, "x_test": dataset.test}
+    np.savez(tmp_path / "digits.npz", **{name: part.x[:, 0] for name, part in splits.items()})
+    run = verbs.train(
+        "vae",
+        data=str(tmp_path / "digits.npz"),
+        steps=400,
+        out=tmp_path / "run",
+        overrides=["model.network.widths=[64]", "model.latent=8"],
+        listener=Listener(),
+    )
+    data = open_dataset(run.config.data)
+    subject = Subject(run.model, data, Protocol(samples=COUNT), Listener())
+    assert not subject.unknown
+    records = memorisation(subject)
+    trees = [record.to_dict() for record in records]
+    assert [line.partition(":")[0] for line in verdict(trees, [])] == ["No sign of copying"]
+    assert not any("copies" in text or "training sample" in text for text in warnings(trees))
+    found = {record.metric.partition("[")[0]: record for record in records}
+    assert found["exact copies"].value == 0
+    pixels = found["distance to training data, pixels"]
+    assert pixels.n == COUNT and pixels.value > 0.1 * pixels.reference["held-out data"]

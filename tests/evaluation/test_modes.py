@@ -92,6 +92,10 @@ def test_modes_that_are_lost_are_counted_and_named(toy, subject, families, sampl
     reached = records["modes reached"]
     assert (reached.value, records["modes with a fair share"].value) == (2, 2)
     assert reached.warnings == ("no sample is of 6 of 8 modes: 1, 2, 4, 5, 6, 7",)
+    assert reached.shown["counts"] == dict(
+        zip("01234567", (666, 0, 0, 333, 0, 0, 0, 0), strict=True)
+    )
+    assert "extractor" not in reached.settings  # the rule is of the points themselves
     assert records["good samples"].value == 1
     assert records["KL of modes"].value == pytest.approx(1.443, abs=1e-3)
 
@@ -100,7 +104,8 @@ def test_samples_between_modes_are_of_none(toy, subject, families, sampled, by_m
     sampled(torch.zeros(1, 2))
     records = by_metric(modes(subject(families["gan"], toy("ring"))))
     assert records["modes reached"].value == records["good samples"].value == 0
-    assert "KL of modes" not in records
+    kl = records["KL of modes"]
+    assert (kl.value, kl.reason) == (None, "no sample is of any mode")
 
 
 @pytest.mark.parametrize("width", [2, 3])
@@ -170,6 +175,10 @@ def test_classes_are_modes_for_an_extractor_that_knows_them(
     # Eight classes have their share of a tenth, and the ninth two of them: 0.2 ln 2.
     assert records["KL of modes"].value == pytest.approx(0.2 * torch.tensor(2.0).log().item())
     assert records["KL of modes"].settings["named rightly"] == 1
+    for name in ("modes reached", "modes with a fair share", "KL of modes"):
+        assert records[name].settings["extractor"]["name"] == "brightness"
+    counts = records["modes reached"].shown["counts"]
+    assert counts == dict(zip("abcdefghij", [40] * 8 + [80, 0], strict=True))
     assert "good samples" not in records
 
 
@@ -225,5 +234,7 @@ def test_clusters_never_reached_are_counted_warned_of_and_shown(
 
 
 def test_what_does_not_sample_has_no_modes(subject, families, noise_pictures):
-    [record] = modes(subject(families["ae"], noise_pictures()))
-    assert (record.metric, record.value) == ("modes reached", None) and "no prior" in record.reason
+    records = modes(subject(families["ae"], noise_pictures()))
+    names = ("modes reached", "modes with a fair share", "good samples", "KL of modes")
+    assert tuple(record.metric for record in records) == (*names, "clusters reached")
+    assert all(record.value is None and "no prior" in record.reason for record in records)

@@ -7,7 +7,14 @@ import torch
 
 from reverie.errors import DataError
 from reverie.evaluation import evaluate
-from reverie.evaluation.samples import BALLS, balls, distance, fidelity, infinity
+from reverie.evaluation.samples import (
+    BALLS,
+    balls,
+    distance,
+    fidelity,
+    infinity,
+    spread_of_parts,
+)
 from reverie.evaluation.scores import diversity, kernel_distance, quality
 from reverie.features import open_extractor
 from reverie.features.extractor import Card, Extractor, Takes
@@ -15,6 +22,7 @@ from reverie.features.fidelity import INCEPTION, INCEPTION_SHA256
 from reverie.features.pixels import Entries
 from reverie.features.registry import TENSORFLOW_RESIZE
 from reverie.loading import Loaded
+from reverie.metrics.neighbours import PRDC
 
 ALL = {
     "FD", "FD infinity", "precision", "recall", "density", "coverage", "KID", "F8 of PRD",
@@ -146,6 +154,43 @@ def test_spreads_are_those_of_repetitions(points, by_metric, monkeypatch):
         assert 0.5 * spread < mean < (3 if name == "KID" else 1.9) * spread, name
 
 
+def test_samples_of_classes_in_turn_spread_as_shuffled_ones_do():
+    """Of ten clusters of samples one is nowhere near: each part has a precision of 0.9 but for its draw,
+    sqrt(0.09 / 1000) = 0.0095 over all. Every tenth sample alone is of one class: 0.3 / sqrt 10."""
+    generator = torch.Generator().manual_seed(0)
+    places = 100 * torch.eye(10)[torch.arange(1000) % 10]
+    real = torch.randn(1000, 10, generator=generator) + places[torch.randperm(1000)]
+    fake = 0.1 * torch.randn(1000, 10, generator=generator) + places
+    fake[9::10] -= 1000
+    errors, parts = spread_of_parts(real, fake, seed=0)
+    assert parts == 10 and 0.003 < errors["precision"] < 0.02
+
+
+@pytest.mark.parametrize(("count", "parts"), [(199, 0), (200, 4), (499, 9), (500, 10), (5000, 10)])
+def test_parts_have_ten_neighbourhoods_or_there_are_fewer(count, parts, monkeypatch):
+    sizes = []
+
+    def few(real, fake, k):
+        sizes.append(min(len(real), len(fake)))
+        return PRDC(*torch.rand(4).tolist())
+
+    monkeypatch.setattr("reverie.evaluation.samples.prdc", few)
+    errors, found = spread_of_parts(torch.zeros(count, 2), torch.zeros(count, 2), seed=0)
+    assert found == parts == len(sizes) and set(errors) == (set(BALLS) if parts else set())
+    assert all(size >= 50 for size in sizes)
+
+
+def test_errors_of_few_groups_say_their_degrees_of_freedom(points, by_metric):
+    records = by_metric(quality(points()))
+    assert {name: records[name].df for name in ("FD", "FD infinity", "coverage", "KID")} == {
+        "FD": 19,
+        "FD infinity": 13,
+        "coverage": 9,
+        "KID": None,
+    }
+    assert records["sliced Wasserstein"].df == 9
+
+
 @pytest.mark.parametrize("count", [2, 4, 8, 12, 40])
 def test_too_few_samples_for_one_score_leave_the_others(count, points, by_metric):
     records = by_metric(quality(points(samples=count)))
@@ -154,7 +199,7 @@ def test_too_few_samples_for_one_score_leave_the_others(count, points, by_metric
     # k = 5 neighbours want more than 5 samples, FD infinity 30, and a covariance of two features 3.
     assert ("coverage" in lost) == (count <= 5) and ("FD infinity" in lost) == (count < 30)
     assert ("FD" in lost) == (count < 3)
-    assert ALL - {"FLD gap"} <= set(records)
+    assert set(records) == ALL
 
 
 @pytest.fixture
@@ -269,8 +314,10 @@ def test_the_spectrum_is_of_pictures_of_8_pixels_and_more(
     assert "spectrum distance" not in by_metric(quality(subject(families["vae"], small)))
 
 
-def test_what_does_not_sample_says_so(subject, families, noise_pictures):
+def test_what_does_not_sample_says_so_of_every_score(subject, families, noise_pictures):
     judged = subject(families["ae"], noise_pictures())
+    names = {record.metric for record in quality(judged)}
+    assert names == ALL | {"classifier score", "spectrum distance"}
     for record in (*fidelity(judged), *quality(judged)):
         assert (record.value, record.reason) == (
             None,

@@ -228,7 +228,7 @@ def test_the_cost_is_named_for_what_the_model_can_do(subject, families, noise_pi
             ("gan", families["gan"], 0),
         ]
     }
-    drawn = {"drawing samples", "features", "comparing features"}
+    drawn = {"drawing samples", "features", "comparing features", "comparing pixels"}
     assert named["gan"] == drawn and named["ae"] == {"reconstructing"}
     assert named["vae"] == drawn | {"reconstructing", "bounding the likelihood", "annealing"}
     judged = subject(families["ae"], noise_pictures())

@@ -1,14 +1,17 @@
 """What is judged: samples drawn at random from splits that may lie by class, and a baseline."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
+from reverie.data.dataset import Split
 from reverie.errors import ConfigError
 from reverie.evaluation.samples import fidelity
 from reverie.evaluation.subject import Protocol
 from reverie.loading import Loaded
+from reverie.networks.conditioning import Concatenation
 
 
 @pytest.fixture
@@ -51,6 +54,38 @@ def test_what_is_used_is_the_same_for_every_model_and_seed(sorted_points, subjec
     one, two = (subject(families["gan"], sorted_points(), samples=100, seed=s) for s in (0, 1))
     assert torch.equal(one.held_out, two.held_out)
     assert torch.equal(one.training, two.training)
+
+
+def test_samples_of_classes_are_of_the_held_out_datas(sorted_points, subject, families):
+    """Perfect samples of every class in turn would be far from data in which one class is rare."""
+    config = families["gan"].with_(conditioning=Concatenation())
+    data = sorted_points()
+    rare = Split(data.test.x[:50], data.test.y[:50])  # 40 of the first class and 10 of the second
+    judged = subject(config, replace(data, test=rare))
+    assert judged.asked_labels.bincount().tolist() == [40, 10]
+    expected = judged.loaded.sample_of(judged.labels, seed=judged.seed)
+    assert torch.equal(judged.samples, torch.Tensor(expected))
+
+
+def test_samples_of_classes_that_the_data_lacks_are_of_all_in_turn(
+    sorted_points, subject, families
+):
+    config = families["gan"].with_(conditioning=Concatenation())
+    data = sorted_points()
+    judged = subject(config, data)
+    unlabelled = replace(data, spec=data.spec.with_(classes=()), test=Split(data.test.x))
+    judged.dataset = unlabelled
+    assert judged.asked_labels.tolist() == [i % 10 for i in range(400)]
+
+
+def test_the_quick_form_holds_no_more_entries_than_it_may(noise_pictures, subject, families):
+    """Pictures of 64 entries and room for 640: ten; the full form takes what it was asked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reverie.evaluation.subject.QUICK_ENTRIES", 640)
+        quick = subject(families["ae"], noise_pictures(), quick=True)
+        whole = subject(families["ae"], noise_pictures(), folder="other")
+    assert (quick.count, whole.count) == (10, 20)
+    assert len(quick.held_out) == 10
 
 
 def test_no_sample_is_used_twice_or_left_out_where_all_are_asked_for(

@@ -1,6 +1,7 @@
 """Baselines against closed forms, scipy and the values of reference/evaluation.md, sections 1.2, 3.11."""
 
 import math
+import os
 
 import numpy as np
 import pytest
@@ -32,10 +33,29 @@ def noised(x, seed):
     return x.double() + torch.rand(x.shape, generator=generator, dtype=torch.float64)
 
 
-@pytest.fixture(scope="module")
-def mnist():
-    data = open_dataset(DataConfig())
+def levels_of(source, cache):
+    """The training and test split of pictures as levels `(N, D)`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REVERIE_CACHE", str(cache))
+        data = open_dataset(DataConfig(source=source))
     return data.train.x.flatten(1), data.test.x.flatten(1)
+
+
+@pytest.fixture(scope="module")
+def mnist(data_cache):
+    return levels_of("mnist", data_cache)
+
+
+@pytest.fixture(scope="module")
+def fashion(data_cache):
+    """Fashion-MNIST is not shipped. With its four IDX files, plain or .gz, under their classic names:
+
+    REVERIE_FASHION=path/to/folder python -m pytest tests/metrics/test_baselines.py -k fashion
+    """
+    folder = os.environ.get("REVERIE_FASHION")
+    if not folder:
+        pytest.skip("REVERIE_FASHION names no folder of the four IDX files of Fashion-MNIST")
+    return levels_of(folder, data_cache)
 
 
 # ---- bits/dim
@@ -227,6 +247,24 @@ def test_ppca_of_mnist_has_its_known_bits(mnist):
     fitted = fit_levels(mnist[0])
     assert float(ppca(fitted, mnist[1]).mean()) == pytest.approx(5.285, abs=0.001)
     assert float(ppca(fitted, mnist[1], 50).mean()) == pytest.approx(7.042, abs=0.001)
+
+
+# ---- Fashion-MNIST, where it is at hand: section 1.2
+
+
+def test_independent_pixels_and_the_floor_of_fashion_have_their_known_cost(fashion):
+    train, test = (x / 255 for x in fashion)
+    assert len(train) == 60_000 and len(test) == 10_000
+    assert float(binarisation_floor(test).mean()) == pytest.approx(189.86, abs=0.005)
+    assert float(independent_bernoulli(train, test).mean()) == pytest.approx(385.02, abs=0.005)
+
+
+@pytest.mark.slow
+def test_ppca_of_fashion_has_its_known_bits(fashion):
+    """6.461 bits/dim in full, 7.051 at rank 50."""
+    fitted = fit_levels(fashion[0])
+    assert float(ppca(fitted, fashion[1]).mean()) == pytest.approx(6.461, abs=0.001)
+    assert float(ppca(fitted, fashion[1], 50).mean()) == pytest.approx(7.051, abs=0.001)
 
 
 # ---- refusals

@@ -89,13 +89,25 @@ def test_it_is_torchmetrics(n, m):
 
 @pytest.mark.parametrize("rank", [3, 20, 64])
 def test_a_gaussian_is_at_no_distance_from_itself(rank):
-    """Also one whose covariance has no full rank: where it is known, nothing is estimated.
-
-    Directions without variance keep the root of the rounding, 1e-8 of the largest.
-    """
+    """Also one whose covariance has no full rank: where it is known, nothing is estimated."""
     root = drawn(0, 64, rank)
     a = gaussian(root @ root.T)
-    assert abs(frechet_distance(a, a)) < 1e-7 * float(a.covariance.trace())
+    assert abs(frechet_distance(a, a)) < 1e-8 * float(a.covariance.trace())
+
+
+def test_variances_far_apart_do_not_part_a_gaussian_from_itself():
+    """From 1 to 1e-14: squared, the least would be lost beside 1, and its root be 1e-8 for each."""
+    q, values = rotation(64), torch.logspace(0, -14, 64, dtype=torch.float64)
+    a = gaussian(q @ values.diag() @ q.T)
+    assert abs(frechet_distance(a, a)) < 1e-12 * float(a.covariance.trace())
+
+
+def test_features_without_variance_do_not_part_a_set_from_itself():
+    """Of 300 samples, 40 of 64 features are constant: as dead units of a network are."""
+    x = drawn(0, 300, 64)
+    x[:, 24:] = 0.3
+    a = moments(x)
+    assert abs(frechet_distance(a, a)) < 1e-12 * float(a.covariance.trace())
 
 
 def test_it_turns_with_nothing_and_grows_with_the_square_of_the_unit():
@@ -189,6 +201,32 @@ def test_the_floor_is_what_two_samples_of_one_gaussian_are_apart():
     expected = gaussian_floor(gaussian(values.diag()), n)
     error = 4 * float(distances.std()) / math.sqrt(200)
     assert abs(float(distances.mean()) - expected) < error + 0.02 * expected
+
+
+SPECTRA = {
+    "white": (torch.ones(32), 2000),
+    "geometric": (torch.logspace(0, -1, 32), 1500),
+    "two levels": (torch.tensor([1.0, 0.25]).repeat_interleave(16), 2500),
+    "power law": (torch.arange(1.0, 33).rsqrt(), 3000),
+}
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_the_floor_holds_to_two_per_cent_over_spectra(name):
+    """The mean of 200 pairs. A distance sums some d^2 / 2 = 512 squares of normals, so that it deviates by
+    about 2 / d = 6 % and the mean by 0.5 %, four of which are the 2 % that are allowed.
+    """
+    values, n = SPECTRA[name]
+    scale = values.double().sqrt()
+    found = torch.tensor(
+        [
+            frechet_distance(*(moments(drawn(2 * k + side, n, 32) * scale) for side in (0, 1)))
+            for k in range(200)
+        ]
+    )
+    assert float(found.std()) / math.sqrt(200) < 0.006 * float(found.mean())
+    floor = gaussian_floor(gaussian(values.double().diag()), n)
+    assert float(found.mean()) == pytest.approx(floor, rel=0.02)
 
 
 def test_directions_without_variance_add_nothing_to_the_floor():

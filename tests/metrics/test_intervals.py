@@ -10,18 +10,19 @@ import torch
 from reverie.errors import ConfigError, DataError
 from reverie.metrics.intervals import (
     binomial_upper_tail,
+    from_errors,
     holm,
     mann_whitney_z,
     normal_cdf,
     paired_difference,
-    student_t_cdf,
     student_t_quantile,
     student_t_tails,
     t_interval,
+    welch,
     wilson,
 )
 
-DEGREES = [0.5, 1, 2, 3, 4.5, 10, 29, 199, 200, 201, 1000, 1e5, 1e7]
+DEGREES = [0.5, 1, 2, 3, 4.5, 10, 29, 199, 200, 201, 1000, 1e5, 1e7, math.inf]
 
 
 def drawn(seed, *shape):
@@ -39,7 +40,6 @@ def test_the_normal_distribution_is_scipys(z):
 @pytest.mark.parametrize("df", DEGREES)
 def test_students_distribution_is_scipys(df):
     for t in (-40.0, -3.0, -1e-3, 0.0, 1e-6, 0.3, 1.0, 2.5, 12.0, 100.0):
-        assert student_t_cdf(t, df) == pytest.approx(scipy.stats.t.cdf(t, df), abs=1e-10)
         tails = 2 * scipy.stats.t.sf(abs(t), df)
         assert student_t_tails(t, df) == pytest.approx(tails, rel=1e-9, abs=1e-300)
 
@@ -53,7 +53,7 @@ def test_students_quantiles_are_scipys(df):
 
 def test_students_distribution_of_one_degree_is_cauchys():
     """P(T <= t) = 1/2 + arctan(t) / pi, so that the quantile is tan(pi (p - 1/2))."""
-    assert student_t_cdf(1.0, 1) == pytest.approx(0.75, abs=1e-15)
+    assert student_t_tails(1.0, 1) == pytest.approx(0.5, abs=1e-15)
     assert student_t_quantile(0.9, 1) == pytest.approx(math.tan(0.4 * math.pi), rel=1e-13)
 
 
@@ -72,7 +72,7 @@ def test_the_binomial_tail_is_scipys(successes, n, p):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: student_t_cdf(1.0, 0), "degrees of freedom above 0; found 0"),
+        (lambda: student_t_tails(1.0, 0), "degrees of freedom above 0; found 0"),
         (lambda: student_t_quantile(1.0, 3), "probability between 0 and 1; found 1.0"),
         (lambda: binomial_upper_tail(1, 2, 1.0), "probability between 0 and 1; found 1.0"),
         (lambda: wilson(1, 2, level=95), "a level lies between 0 and 1, e.g. 0.95; found 95"),
@@ -136,11 +136,39 @@ def test_a_paired_difference_is_scipys():
     assert found.p == pytest.approx(expected.pvalue, rel=1e-9)
 
 
-def test_differences_that_are_all_equal_are_certain():
-    a = torch.tensor([1.0, 2.0, 4.0])
-    same, shifted = paired_difference(a, a), paired_difference(a + 0.5, a)
-    assert (same.value, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
-    assert (shifted.low, shifted.high, shifted.p) == (0.5, 0.5, 0.0)
+@pytest.mark.parametrize("shift", [0.0, 0.5, 0.1])
+def test_differences_that_are_all_equal_but_for_rounding_are_nothing_to_judge_by(shift):
+    a = torch.tensor([0.3, 0.4, 0.9], dtype=torch.float64)
+    found = paired_difference(a + shift, a)
+    assert found.p is None
+    assert (found.value, found.low, found.high) == pytest.approx((shift,) * 3)
+
+
+def test_welchs_difference_is_scipys():
+    a, b = drawn(0, 12), 3 * drawn(1, 5) + 0.4
+    expected = scipy.stats.ttest_ind(a, b, equal_var=False)
+    found = welch(a, b)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-9)
+    interval = expected.confidence_interval(0.95)
+    assert (found.low, found.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+
+
+def test_two_sides_that_do_not_spread_are_nothing_to_judge_by():
+    assert welch(torch.full((2,), 8.0), torch.full((2,), 7.0)).p is None
+    assert welch(torch.full((3,), 0.1), torch.full((3,), 0.3)).p is None
+    assert welch(torch.tensor([8.0, 8.0]), torch.tensor([7.0, 6.0])).p is not None
+
+
+def test_errors_of_few_degrees_are_students_and_known_ones_are_normal():
+    """Of 0.3 by 3 degrees and 0.4 by 9: 0.25^2 / (0.09^2 / 3 + 0.16^2 / 9) = 11.27 degrees for 0.5."""
+    df = 0.25**2 / (0.09**2 / 3 + 0.16**2 / 9)
+    found = from_errors(1.0, [(0.3, 3), (0.4, 9)])
+    assert found.p == pytest.approx(2 * scipy.stats.t.sf(1 / 0.5, df))
+    assert found.high - 1 == pytest.approx(0.5 * scipy.stats.t.ppf(0.975, df))
+    known = from_errors(1.0, [(0.3, math.inf), (0.4, math.inf)])
+    assert known.p == pytest.approx(2 * scipy.stats.norm.sf(2))
+    assert known.low == pytest.approx(1 - 0.5 * scipy.stats.norm.ppf(0.975))
+    assert from_errors(1.0, [(0.0, 3), (0.0, 3)]).p is None
 
 
 def test_pairs_of_different_lengths_are_refused():

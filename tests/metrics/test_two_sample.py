@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import NearestNeighbors
 from torch.nn import functional as F
 
 from reverie.errors import ConfigError, DataError
 from reverie.metrics.intervals import binomial_upper_tail, normal_cdf
+from reverie.metrics.neighbours import nearest
 from reverie.metrics.two_sample import (
-    _nearest_other,
     classifier_test,
     fit_logistic,
     label_moments,
     nearest_neighbour_test,
+    standardised,
 )
 
 
@@ -28,27 +28,21 @@ def drawn(seed, *shape):
 # ---- nearest neighbours
 
 
-@pytest.mark.parametrize("chunk", [7, 1000])
-def test_the_nearest_other_is_scikit_learns(chunk):
-    x = drawn(0, 50, 3)
-    expected = NearestNeighbors(n_neighbors=2).fit(x.numpy()).kneighbors(x.numpy())[1][:, 1]
-    np.testing.assert_array_equal(_nearest_other(x, chunk), expected)
-
-
 @pytest.mark.parametrize(("n", "m"), [(3, 4), (5, 5), (2, 7), (1, 2), (2, 1)])
 def test_the_null_has_the_moments_of_all_labellings(n, m):
     """Every choice of n of the n + m samples, on graphs of random points and on one where all share a
     neighbour.
     """
-    graphs = [_nearest_other(drawn(seed, n + m, 2), 100) for seed in range(5)]
+    sets = [drawn(seed, n + m, 2) for seed in range(5)]
+    graphs = [nearest(x, x, exclude_self=True).index[:, 0] for x in sets]
     graphs.append(torch.tensor([1] + [0] * (n + m - 1)))
-    for nearest in graphs:
+    for graph in graphs:
         shares = []
         for chosen in itertools.combinations(range(n + m), n):
             label = torch.zeros(n + m, dtype=torch.bool)
             label[list(chosen)] = True
-            shares.append(float((label == label[nearest]).double().mean()))
-        mean, deviation = label_moments(nearest, n, m)
+            shares.append(float((label == label[graph]).double().mean()))
+        mean, deviation = label_moments(graph, n, m)
         assert mean == pytest.approx(np.mean(shares), abs=1e-12)
         assert deviation == pytest.approx(np.std(shares), abs=1e-9)
 
@@ -141,10 +135,10 @@ def test_a_large_offset_changes_nothing():
     assert nearest_neighbour_test(real + 1e6, fake + 1e6, seed=0).accuracy == near.accuracy
 
 
-def test_chunks_and_seeds_change_nothing_without_ties():
+def test_blocks_and_seeds_change_nothing_without_ties():
     real, fake = drawn(0, 40, 3), drawn(1, 30, 3)
     first = nearest_neighbour_test(real, fake, seed=0)
-    assert nearest_neighbour_test(real, fake, seed=1, chunk=7) == first
+    assert nearest_neighbour_test(real, fake, seed=1, block=50) == first
 
 
 def test_one_sample_a_side_is_refused():
@@ -158,6 +152,17 @@ def test_nearest_neighbours_of_nan_are_refused():
 
 
 # ---- classifiers
+
+
+def test_standardised_sets_are_in_the_units_of_the_first():
+    """numpy's mean and unbiased deviation; a feature that is always 0.1 there is only shifted."""
+    x, y = 3 * drawn(0, 40, 3) + 5, drawn(1, 30, 3).float()
+    x[:, 1], y[0, 1] = 0.1, 7.1
+    a, b = standardised(x, y)
+    for found, of in ((a, x), (b, y)):
+        expected = (of.double().numpy() - x.numpy().mean(0)) / x.numpy().std(0, ddof=1)
+        np.testing.assert_allclose(found[:, ::2], expected[:, ::2], rtol=1e-10, atol=1e-12)
+    assert float(a[:, 1].abs().max()) < 1e-15 and float(b[0, 1]) == pytest.approx(7.0)
 
 
 @pytest.mark.parametrize("penalty", [0.1, 1.0, 100.0])

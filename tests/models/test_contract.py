@@ -286,6 +286,22 @@ def test_every_logged_value_has_a_unit(recipe):
         assert all(value.dim() == 0 and value.isfinite() for value in parts.values())
 
 
+@pytest.mark.parametrize(
+    ("game", "unit", "score"),
+    [
+        (NonSaturating(), "nats", "logits"),
+        (Relativistic(), "nats", "logits"),
+        (Hinge(), "", ""),
+        (LeastSquares(), "", ""),
+        (Wasserstein(), "", ""),
+    ],
+)
+def test_only_logarithmic_games_are_logged_in_nats_and_logits(game, unit, score):
+    critic, generator = GANConfig(generator=TINY, critic=TINY, game=game).build(SMALL).phases()
+    assert critic.units["game"] == generator.units["game"] == unit
+    assert critic.units["gap"] == score
+
+
 def flat_gradient(loss, parameters):
     gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
     return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None])

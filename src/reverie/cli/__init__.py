@@ -86,19 +86,24 @@ def main() -> None:
         # Whoever read our output has left; nothing more can be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (ReverieError, OSError, RuntimeError) as error:
+    except (ReverieError, OSError, RuntimeError, MemoryError) as error:
         if os.environ.get("REVERIE_DEBUG"):
             raise
         sys.exit(explain(error))
 
 
-def explain(error: ReverieError | OSError | RuntimeError) -> int:
+NO_MEMORY = "not enough memory; write a smaller train.batch or data.size, or narrower networks"
+
+
+def explain(error: ReverieError | OSError | RuntimeError | MemoryError) -> int:
     """Says in a line what went wrong, and returns the exit code; our own mistakes are raised again."""
     if isinstance(error, ReverieError):
         code, text = error.exit_code, str(error)
     elif isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         code, text = StorageError.exit_code, f"{where}{error.strerror or error}"
+    elif isinstance(error, MemoryError) or "memory" in str(error).partition("\n")[0]:
+        code, text = 1, f"{NO_MEMORY} ({str(error).partition(chr(10))[0] or 'MemoryError'})"
     elif workers.is_loss(error):
         typer.echo(f"worker {os.environ.get('RANK')}: lost the others", err=True)
         return 1

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or its name in runs/.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="The seed of the noise.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The seed of the noise.")]
 Out = Annotated[
     str | None,
     typer.Option("--out", help="A .png grid, a .npy array, or a folder for single pictures."),
@@ -81,9 +81,9 @@ def choice(device: str | None) -> Any:
 
 def data_for(folder: RunFolder, loaded: Loaded, data: str | None, listener: Listener) -> Dataset:
     """The run's own data, or other data brought to the shape that its model takes."""
-    from ..evaluation import data_of, fitting_data
+    from ..evaluation.opening import judged_data
 
-    return fitting_data(loaded, data_of(folder, data), listener)
+    return judged_data(folder, loaded, data, listener)
 
 
 def write_samples(x: Any, out: str | None, default: Path, columns: int | None = None) -> Path:

@@ -63,14 +63,14 @@ def reconstruct(
 ) -> None:
     """Give held-out samples back through the latents, each under its original."""
     from ..models.base import require
-    from ..painting import COLUMNS, beside
+    from ..painting import across, beside
 
     folder, loaded = opened(run, device)
     require(loaded.model, "reconstruct")
     x = held_out(folder, loaded, data, count, as_json, quiet)
     x_hat = loaded.reconstruct(x)
     both = beside(x, x_hat) if x.dim() == 4 and not str(out or "").endswith(".npy") else x_hat
-    path = write_samples(both, out, folder.path / "reconstructed.png", min(COLUMNS, len(x)))
+    path = write_samples(both, out, folder.path / "reconstructed.png", across(x))
     report(path, len(x), as_json, quiet)
 
 
@@ -133,12 +133,13 @@ def encode(
 def held_out(
     folder: RunFolder, loaded: Loaded, data: str | None, count: int, as_json: bool, quiet: bool
 ) -> Tensor:
-    """The first held-out samples, `(N, *shape)` in data units."""
-    from ..evaluation.subject import first
+    """Some held-out samples, always the same, `(N, *shape)` in data units."""
+    from ..data.drawing import drawn
+    from ..data.stream import to_range
 
     listener = listener_for(as_json, quiet)
     try:
-        return first(data_for(folder, loaded, data, listener).test, count)
+        return to_range(drawn(data_for(folder, loaded, data, listener).test, count).x)
     finally:
         listener.ended()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from ..errors import ConfigError
 from ..runs import RunFolder, find_run, is_run
 from .differences import compare_rows, corrected, leaders
+from .likeness import alike, note, unlike
 from .rows import Row, column, grouped
 from .table import Comparison
 
@@ -42,41 +42,27 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
     ]
     rows = grouped({name: (folder, trees[name]) for name, folder in folders.items()})
     metrics = _columns(rows)
-    differences = []
+    pairs, heads, whole = [], set(), set()
     for metric in metrics:
-        having = [row for row in rows if row.has(metric)]
-        why = unlike([record for row in having for record in row.each(metric)])
-        if all(row.each(metric)[0]["direction"] == "none" for row in having):
-            continue
-        if why:
-            notes.append(f"{metric}: not ranked, since {why}")
-        elif len(having) > 1:
-            differences += compare_rows(having, metric)
-    differences = corrected(differences)
-    notes += [note for row in rows for note in _lacking(row, metrics)]
-    return Comparison(rows, metrics, leaders(differences), differences, notes)
-
-
-def unlike(records: list[dict[str, Any]]) -> str:
-    """Which field keeps records from being compared; empty where none does."""
-    fields = {
-        "the data": [r["data"] for r in records],
-        "the metric's name": [r["metric"] for r in records],
-        "the number of samples": [r["n"] for r in records],
-        **{
-            f"the setting {name!r}": [
-                json.dumps(r["settings"].get(name), sort_keys=True) for r in records
-            ]
-            for name in sorted({name for r in records for name in r["settings"]})
-        },
-    }
-    return next((f"{name} differs" for name, values in fields.items() if len(set(values)) > 1), "")
+        parts = alike([row for row in rows if row.ranks(metric)], metric)
+        if apart := note(parts, metric):
+            notes.append(apart)
+        else:
+            whole.add(metric)
+        for found in (compare_rows(part, metric) for part in parts):
+            pairs += found
+            heads |= {(each.metric, each.leader) for each in found[:1]}
+    # Who leads is read from the values: the pairs that it might have been count with those it is.
+    shown = [each for each in corrected(pairs) if (each.metric, each.leader) in heads]
+    best = leaders(each for each in shown if each.metric in whole)
+    notes += [line for row in rows for line in _lacking(row, metrics)]
+    return Comparison(rows, metrics, best, shown, notes)
 
 
 def _lacking(row: Row, metrics: list[str]) -> list[str]:
-    """What the dashes of a row mean, a line a reason."""
+    """What the dashes of a row mean, a line a reason; a row that was not judged has its line already."""
     found: dict[str, list[str]] = {}
-    for metric in metrics:
+    for metric in metrics if row.records else ():
         if reason := row.reason(metric):
             found.setdefault(reason, []).append(metric)
     return [f"{row.name}, {', '.join(each)}: - ({why})" for why, each in found.items()]

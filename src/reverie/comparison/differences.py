@@ -5,38 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 from torch import Tensor
 
-from ..metrics.intervals import (
-    holm,
-    normal_cdf,
-    paired_difference,
-    student_t_quantile,
-    student_t_tails,
-)
+from ..metrics import intervals
+from ..metrics.intervals import Interval, from_errors, holm, paired_difference, welch
+from ..metrics.shares import newcombe
 from .rows import Row, stacked
 
 LEVEL = 0.05
-Z = 1.959964
-"""The normal distribution's 97.5 % point."""
+WILSON = "Wilson"
+"""What the method of a share's interval is known by."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The leader of a metric against another row.
+    """The better of two rows against the other.
 
     Arguments:
         metric: The metric.
-        leader: The row whose value is the best.
+        leader: The row whose value is the better one.
         other: The row it is held against.
         value: The leader's value minus the other's.
-        low: The lower end of the 95 % interval of `value`; None where no uncertainty is known.
+        low: The lower end of the 95 % interval of `value`, which stands on its own; None where no
+            uncertainty is known.
         high: Its upper end.
-        p: The p-value of no difference, corrected for all differences of the table (Holm 1979); None
-            where no uncertainty is known.
-        method: What the interval rests on.
+        p: The p-value of no difference, corrected for all pairs of rows of all ranked metrics (Holm
+            1979); None where no uncertainty is known.
+        method: What the interval rests on; empty where nothing is known.
+        reason: Why there is no p-value.
     """
 
     metric: str
@@ -47,12 +46,13 @@ class Difference:
     high: float | None
     p: float | None
     method: str
+    reason: str = ""
 
     @property
     def verdict(self) -> str:
         """In words, from the leader's side."""
         if self.p is None:
-            return "not distinguishable: no uncertainty is known"
+            return f"not distinguishable: {self.reason}"
         return "better" if self.p < LEVEL else "not distinguishable at this n"
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,42 +61,63 @@ class Difference:
 
 
 def compare_rows(rows: list[Row], metric: str) -> list[Difference]:
-    """The leader of a metric against every other row; none where neither direction is better."""
-    direction = rows[0].each(metric)[0]["direction"]
-    if direction == "none":
+    """All pairs of rows that may be ranked, those of the row with the best value first."""
+    if len(rows) < 2:
         return []
-    sign = 1 if direction == "lower" else -1
+    sign = 1 if rows[0].each(metric)[0]["direction"] == "lower" else -1
     ranked = sorted(rows, key=lambda row: sign * row.record(metric)["value"])
-    return [difference(ranked[0], other, metric) for other in ranked[1:]]
+    return [difference(one, other, metric) for one, other in combinations(ranked, 2)]
 
 
 def difference(a: Row, b: Row, metric: str) -> Difference:
-    """How far two rows are apart: over seeds, else over samples, else by their standard errors."""
+    """How far two rows are apart: over seeds, else over samples, else by their uncertainties."""
     value = a.record(metric)["value"] - b.record(metric)["value"]
-    seeds = [row.each(metric) for row in (a, b)]
-    many = min(len(found) for found in seeds) >= 2
-    low = high = p = None
-    method = ""
-    if many and [r["seed"] for r in seeds[0]] == [r["seed"] for r in seeds[1]]:
-        found = paired_difference(stacked(a, metric), stacked(b, metric))
-        low, high, p = found.low, found.high, found.p
-        method = f"paired by seed, {len(seeds[0])} seeds"
-    elif many:
-        low, high, p = welch(stacked(a, metric), stacked(b, metric))
-        method = f"Welch's t over {len(seeds[0])} and {len(seeds[1])} seeds"
-    elif (pair := samples_of(a, b, metric)) is not None:
-        found = paired_difference(*pair)
-        # Values a sample are kept in float32; the records' difference is the one to show.
-        low, high, p = (value + found.low - found.value, value + found.high - found.value, found.p)
+    found, method, reason = _tested(a, b, metric)
+    if found is None or found.p is None:
+        return Difference(metric, a.name, b.name, value, None, None, None, method, reason)
+    # Values a sample are kept in float32; the records' difference is the one to show.
+    low, high = (value + end - found.value for end in (found.low, found.high))
+    return Difference(metric, a.name, b.name, value, low, high, found.p, method)
+
+
+def _tested(a: Row, b: Row, metric: str) -> tuple[intervals.Difference | None, str, str]:
+    """The difference with its p-value, what it rests on, and why it has none where it has none."""
+    one, two = a.each(metric), b.each(metric)
+    fewest, most = sorted((len(one), len(two)))
+    if fewest > 1:
+        same = [r["seed"] for r in one] == [r["seed"] for r in two]
+        found = (paired_difference if same else welch)(stacked(a, metric), stacked(b, metric))
+        method = f"Welch's t over {len(one)} and {len(two)} seeds"
+        method = f"paired by seed, {len(one)} seeds" if same else method
+        return found, method, "no spread over seeds to judge by"
+    if most > 1:
+        return None, "", "one seed, which says nothing of its spread over seeds"
+    if (pair := samples_of(a, b, metric)) is not None:
         method = f"paired over {len(pair[0]):,} samples; seeds are not known"
-    else:
-        errors = [row.record(metric)["uncertainty"] for row in (a, b)]
-        if None not in errors:
-            error = math.hypot(*errors)
-            low, high = value - Z * error, value + Z * error
-            p = 2 * normal_cdf(-abs(value) / error) if error else float(value == 0)
-            method = "the values' standard errors; seeds are not known"
-    return Difference(metric, a.name, b.name, value, low, high, p, method)
+        return paired_difference(*pair), method, "no spread over samples to judge by"
+    return _by_uncertainty(a.record(metric), b.record(metric))
+
+
+def _by_uncertainty(
+    a: dict[str, Any], b: dict[str, Any]
+) -> tuple[intervals.Difference | None, str, str]:
+    """`_tested`, of two single values that do not share their samples."""
+    errors = [
+        (record["uncertainty"], math.inf if record["df"] is None else record["df"])
+        for record in (a, b)
+        if record["uncertainty"] is not None
+    ]
+    if len(errors) == 2:
+        method = "the values' standard errors; seeds are not known"
+        return from_errors(a["value"] - b["value"], errors), method, "no spread to judge by"
+    shares = [
+        Interval(record["value"], *record["interval"])
+        for record in (a, b)
+        if record["interval"] is not None and WILSON in record["method"]
+    ]
+    if len(shares) == 2:
+        return newcombe(*shares), "the shares' Wilson intervals; seeds are not known", ""
+    return None, "", "no uncertainty is known"
 
 
 def samples_of(a: Row, b: Row, metric: str) -> tuple[Tensor, Tensor] | None:
@@ -110,22 +131,10 @@ def samples_of(a: Row, b: Row, metric: str) -> tuple[Tensor, Tensor] | None:
     for row, values in ((a, one), (b, two)):
         away = float(values.double().mean()) - row.record(metric)["value"]
         # After a crash they may be those of another judgement; float32 keeps seven digits.
-        if abs(away) > 1e-5 * float(values.double().abs().mean()):
+        # NaN is not below it either.
+        if not abs(away) <= 1e-5 * float(values.double().abs().mean()):
             return None
     return one.double(), two.double()
-
-
-def welch(a: Tensor, b: Tensor) -> tuple[float, float, float]:
-    """The 95 % interval of the difference of two means, and its p-value. Welch (1947)."""
-    parts = [float(x.var()) / len(x) for x in (a, b)]
-    error, value = math.sqrt(sum(parts)), float(a.mean() - b.mean())
-    if error == 0:
-        return value, value, float(value == 0)
-    df = sum(parts) ** 2 / sum(
-        part**2 / (len(x) - 1) for part, x in zip(parts, (a, b), strict=True)
-    )
-    reach = student_t_quantile(0.975, df) * error
-    return value - reach, value + reach, student_t_tails(value / error, df)
 
 
 def corrected(differences: list[Difference]) -> list[Difference]:
@@ -139,7 +148,7 @@ def corrected(differences: list[Difference]) -> list[Difference]:
 
 
 def leaders(differences: Iterable[Difference]) -> dict[str, str]:
-    """The row that is better than every other, by metric."""
+    """The row that is better than every other, by metric, from the differences of the best values."""
     found: dict[str, list[Difference]] = {}
     for each in differences:
         found.setdefault(each.metric, []).append(each)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..budget import parse
 from ..errors import ConfigError
+from ..records import record_from
 from ..runs import RunFolder
 
 REFERENCES = {
@@ -32,7 +33,13 @@ REFERENCES = {
         "equilibrium",
         "no memory",
     ),
-    "baseline": ("Gaussian baseline", "independent Bernoulli", "training mean", "commonest class"),
+    "baseline": (
+        "Gaussian baseline",
+        "independent Bernoulli",
+        "pPCA, full rank",
+        "training mean",
+        "commonest class",
+    ),
 }
 """The reference rows of a table, and what records call them."""
 
@@ -60,10 +67,16 @@ class Row:
         """Whether there is a value."""
         return bool(self.each(metric))
 
+    def ranks(self, metric: str) -> bool:
+        """Whether there is a value of which one side is better."""
+        return self.has(metric) and self.each(metric)[0]["direction"] != "none"
+
     def reason(self, metric: str) -> str:
-        """Why there is none; empty where there is one, or nobody asked."""
+        """Why there is none; empty where there is one."""
+        if self.has(metric):
+            return ""
         found = self.records.get(metric, [])
-        return "" if self.has(metric) or not found else found[0]["reason"]
+        return found[0]["reason"] if found else "not part of its judgement"
 
     def record(self, metric: str) -> dict[str, Any]:
         """The metric's record: of several seeds their mean, with its standard error over seeds."""
@@ -78,6 +91,7 @@ class Row:
             "value": statistics.fmean(values),
             "uncertainty": statistics.stdev(values) / math.sqrt(len(values)),
             "interval": None,
+            "df": len(values) - 1,
             "method": f"standard error over {len(values)} seeds",
             "each": values,
         }
@@ -120,7 +134,8 @@ def grouped(runs: dict[str, tuple[RunFolder, dict[str, Any]]]) -> list[Row]:
         for name in ordered:
             for record in runs[name][1].get("records", []):
                 data = _fingerprint(record, runs[name][1])
-                complete = {**record, "data": data, "seed": seeds[name]}
+                known = record_from(record).to_dict()  # what is not finite becomes a dash
+                complete = {**record, **known, "data": data, "seed": seeds[name]}
                 records.setdefault(column(record["metric"]), []).append(complete)
         title = names[0] if len(names) == 1 else _title(runs[names[0]][0], names, rows)
         folders = tuple(runs[name][0] for name in ordered)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..records import number
 from .differences import Difference
+from .likeness import unlike
 from .rows import REFERENCES, Row
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Comparison:
         rows: Runs, or several seeds of one.
         metrics: The names of the columns.
         best: The row of each metric that is better than all others.
-        differences: The leader of each ranked metric against every other row.
+        differences: The leader of each ranked metric against every other row that is ranked with it.
         notes: What cannot be ranked, and which field differs; what a dash means.
     """
 
@@ -43,14 +44,20 @@ class Comparison:
 
     @property
     def caveat(self) -> str:
-        """What must be known of rows of a single run; empty where there are none to compare."""
+        """What must be known of rows of a single run, and of intervals; empty where nothing is compared."""
         alone = [row.name for row in self.rows if len(row.folders) == 1]
-        if not alone or len(self.rows) < 2:
-            return ""
-        return (
-            f"One run each: {', '.join(alone)}. Another seed may turn round what is found here; "
-            "reverie bench trains several."
-        )
+        texts = []
+        if alone and len(self.rows) > 1:
+            texts.append(
+                f"One run each: {', '.join(alone)}. Another seed may turn round what is found here; "
+                "reverie bench trains several."
+            )
+        if any(each.p is not None for each in self.differences):
+            texts.append(
+                "Each 95 % interval stands on its own; the word better is corrected for all pairs of rows "
+                "and all metrics."
+            )
+        return " ".join(texts)
 
     def row(self, name: str) -> Row:
         """The row of that name."""
@@ -85,9 +92,11 @@ class Comparison:
         return number(record["value"]) + (f" ± {error:.1g}" if error is not None else "")
 
     def reference(self, metric: str, kind: str) -> float | None:
-        """The value of a reference row of the metric."""
-        found = (row.reference(metric, kind) for row in self.rows)
-        return next((value for value in found if value is not None), None)
+        """The value of a reference row of the metric; None where it is not one thing for all rows."""
+        having = [row for row in self.rows if row.reference(metric, kind) is not None]
+        if not having or unlike([record for row in having for record in row.each(metric)]):
+            return None
+        return having[0].reference(metric, kind)
 
     def references(self) -> list[str]:
         """The reference rows that any metric has."""
@@ -119,19 +128,8 @@ class Comparison:
         for metric in self.metrics:
             # Where no uncertainty is known there is nothing to say but what the table shows.
             found = [d for d in self.differences if d.metric == metric and d.p is not None]
-            if not found:
-                continue
-            beaten = [d for d in found if d.verdict == "better"]
-            alike = [d.other for d in found if d.verdict != "better"]
-            text = f"{metric}: "
-            if beaten:
-                each = ", ".join(f"{d.other} (by {_by(d)})" for d in beaten)
-                text += f"{found[0].leader} is better than {each}"
-            if alike:
-                joined = ", ".join(alike)
-                text += "; " if beaten else f"{found[0].leader} is "
-                text += f"not distinguishable from {joined} at this n"
-            lines.append(text + ".")
+            leaders = dict.fromkeys(each.leader for each in found)
+            lines += [_sentence([d for d in found if d.leader == leader]) for leader in leaders]
         return lines
 
     # ---- for a terminal and a notebook
@@ -215,6 +213,8 @@ class Comparison:
                 "metric",
                 "value",
                 "standard error",
+                "low",
+                "high",
                 "unit",
                 "direction",
                 "n",
@@ -229,17 +229,29 @@ class Comparison:
                 record = row.record(metric)
                 facts = [record.get(k) for k in ("unit", "direction", "n", "method")]
                 best = self.best.get(metric) == row.name
+                ends = record["interval"] or (None, None)
                 out.writerow(
                     [
                         row.name,
                         record["metric"],
                         record["value"],
                         record["uncertainty"],
+                        *ends,
                         *facts,
                         best,
                     ]
                 )
         return buffer.getvalue()
+
+
+def _sentence(found: list[Difference]) -> str:
+    """What a leader's differences say."""
+    leader = found[0].leader
+    beaten = ", ".join(f"{d.other} (by {_by(d)})" for d in found if d.verdict == "better")
+    same = ", ".join(d.other for d in found if d.verdict != "better")
+    texts = [f"better than {beaten}"] if beaten else []
+    texts += [f"not distinguishable from {same} at this n"] if same else []
+    return f"{found[0].metric}: {leader} is {'; '.join(texts)}."
 
 
 def _by(found: Difference) -> str:

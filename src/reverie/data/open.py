@@ -37,6 +37,12 @@ def open_dataset(config: DataConfig, progress: Progress | None = None) -> Datase
     return (open_or_build if origin.kept else _in_memory)(origin, config, progress)
 
 
+def absolute(source: str) -> str:
+    """The source as it is found from any working folder: a name as it is, a path from the root."""
+    path = Path(source).expanduser()
+    return source if source in NAMES or not path.exists() else os.path.abspath(path)
+
+
 def find(config: DataConfig) -> Origin:
     """Where the data lies and who reads it.
 

@@ -135,10 +135,11 @@ def _check(stack: Stack, first: Stack) -> None:
 
 
 def _refuse_options(config: DataConfig, stack: Stack) -> None:
-    if len(stack.shape) == 1 and (config.hw is not None or config.color != "keep"):
+    pictures_only = config.hw is not None or config.color != "keep" or config.flip
+    if len(stack.shape) == 1 and pictures_only:
         raise DataError(
-            f"{stack.where}: holds vectors of {stack.shape[0]} numbers; data.size and data.color "
-            "are for pictures, leave them out"
+            f"{stack.where}: holds vectors of {stack.shape[0]} numbers; data.size, data.color and "
+            "data.flip are for pictures, leave them out"
         )
     if len(stack.shape) == 3 and config.color != "keep" and stack.shape[0] not in (1, 3):
         raise DataError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Unpack
 
-from ..data import DataConfig, open_dataset
+from ..data import DataConfig
 from ..data.dataset import Dataset
 from ..loading import Loaded
 from ..monitor import Listener
@@ -13,7 +13,7 @@ from ..protocol import Asked, Protocol
 from ..records import Record
 from ..report import write_report
 from ..runs import RunFolder, find_run
-from .opening import data_of, fitting_data
+from .opening import data_of, fitting_data, judged_data
 from .pages import paint
 from .session import cost_line, estimate, judge
 from .subject import Subject
@@ -32,22 +32,19 @@ def evaluate(
 
     Arguments:
         run: A run folder, or its name under `runs/`.
-        data: Other data to judge it on; by default the run's own.
+        data: Other data to judge it on; by default the run's own. What it does not say (seed, holdout,
+            size, ...) is as the run's own was.
         listener: Who watches.
         asked: Fields of `Protocol`, e.g. samples=1000 or quick=True.
 
     Raises:
-        ReverieError: The run, its model or the data cannot be used, or another process is at work there.
+        ReverieError: The run, its model or the data cannot be used, the run's own data has changed since,
+            or another process is at work there.
     """
     protocol = Protocol(**asked)
     folder, listener = find_run(run), listener or Listener()
     loaded = Loaded(folder.path)
-    config = data_of(folder, data)
-    own = data is None
-    dataset = (
-        open_dataset(config, listener.worked) if own else fitting_data(loaded, config, listener)
-    )
-    subject = Subject(loaded, dataset, protocol, listener)
+    subject = Subject(loaded, judged_data(folder, loaded, data, listener), protocol, listener)
     shape = tuple(loaded.spec.shape)
     subject.extractor.check(shape)
     if not protocol.quick:

@@ -9,7 +9,7 @@ from ..models.vae import VAE
 from ..records import Record
 from ..tensors import mix
 from .likelihood import refusal
-from .subject import Subject
+from .subject import Subject, dashes
 
 HOW = Annealing(steps=500, chains=8)
 
@@ -21,8 +21,7 @@ def annealed(subject: Subject) -> list[Record]:
         return []
     model = subject.model
     if not isinstance(model, VAE):
-        reason = f"{subject.family} has no likelihood"
-        return [Record(metric="-log p(x) by AIS", value=None, reason=reason)]
+        return dashes(("-log p(x) by AIS", "BDMC gap"), f"{subject.family} has no likelihood")
     rows = subject.subset(count)
     x = torch.cat(list(subject.in_range(subject.held_out[rows])))
     joint = joint_of(model.prior, model.decoder, model.likelihood)

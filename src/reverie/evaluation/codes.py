@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from ..data.drawing import drawn
 from ..data.stream import to_range
 from ..errors import DataError
 from ..metrics.latents import (
@@ -22,25 +22,20 @@ from ..models.vae import VAE
 from ..records import Record
 from ..training import looking
 from .doctor import diagnose
-from .subject import Subject, drawn
+from .subject import Subject, dashes
 
 PROBED = 10_000
 """Training samples that probes are fitted to, at most."""
 SPLIT = ("mutual information", "aggregate-posterior gap")
 """What the rate is the sum of."""
+PROBES = ("linear probe", "kNN probe")
 
 
 def codes(subject: Subject) -> list[Record]:
     """What the latents of held-out samples carry."""
     if not isinstance(subject.model, Encoder):
-        names = ("active units", "mutual information", "linear probe")
-        return dashes(names, f"{subject.family} has no encoder")
+        return dashes(("active units", *SPLIT, *PROBES), f"{subject.family} has no encoder")
     return [*posteriors(subject), *probes(subject)]
-
-
-def dashes(names: Iterable[str], reason: str) -> list[Record]:
-    """The records of metrics that have no value."""
-    return [Record(metric=name, value=None, reason=reason) for name in names]
 
 
 def posteriors(subject: Subject) -> list[Record]:
@@ -102,9 +97,8 @@ def posterior(model: VAE, subject: Subject) -> tuple[Tensor, Tensor]:
 
 def probes(subject: Subject) -> list[Record]:
     """How well simple classifiers tell the class of a code."""
-    names = ("linear probe", "kNN probe")
     if subject.labels is None or subject.dataset.train.y is None:
-        return dashes(names, "the data has no labels")
+        return dashes(PROBES, "the data has no labels")
     part = drawn(subject.dataset.train, PROBED)
     train, labels = subject.loaded.encode(to_range(part.x)), part.y
     assert labels is not None
@@ -114,7 +108,7 @@ def probes(subject: Subject) -> list[Record]:
         line = linear_probe(train, labels, test, subject.labels, seed=subject.seed)
         near = knn_accuracy(train, labels, test, subject.labels)
     except DataError as error:
-        return dashes(names, str(error))
+        return dashes(PROBES, str(error))
     reference = {"commonest class": line.majority}
     return [
         Record(
@@ -125,5 +119,5 @@ def probes(subject: Subject) -> list[Record]:
             reference=reference,
             settings=settings,
         ).with_interval(found.low, found.high, "95 % Wilson interval")
-        for name, found in (("linear probe", line.accuracy), ("kNN probe", near))
+        for name, found in zip(PROBES, (line.accuracy, near), strict=True)
     ]

@@ -10,7 +10,7 @@ from ..hardware import machine
 from ..models.base import Sampler
 from ..records import Record
 from ..runs import RunFolder
-from .subject import Subject
+from .subject import Subject, dashes
 
 ROUNDS = 3
 DRAWN = 512
@@ -35,9 +35,12 @@ def compute(subject: Subject) -> list[Record]:
         if value is not None:
             record = Record(metric=name, value=float(value), unit=unit, settings=where)
         records.append(record)
-    if isinstance(subject.model, Sampler):
-        records.append(speed(subject))
-    return records
+    if not isinstance(subject.model, Sampler):
+        return [
+            *records,
+            *dashes(("sampling speed",), f"{subject.family} has no prior to sample from"),
+        ]
+    return [*records, speed(subject)]
 
 
 def speed(subject: Subject) -> Record:

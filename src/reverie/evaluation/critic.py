@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -11,68 +12,88 @@ from torch import Tensor
 from ..losses.adversarial import Hinge, NonSaturating
 from ..models.gan import GAN
 from ..records import Record
+from ..tensors import mix
 from ..training import looking
-from .subject import CHUNK, Subject
+from .subject import CHUNK, Subject, dashes
 
+OVERFIT = "critic: training above held-out"
+AHEAD = "critic: held-out above generated"
+SIGN = "critic: mean sign on training data"
+CRITIC = (OVERFIT, AHEAD, SIGN)
+SPREAD = "distance between samples"
+NAMES = (*CRITIC, SPREAD)
 PAIRS = 2_000
 
 
 def critic(subject: Subject) -> list[Record]:
     """Whether the critic tells training from held-out data, and real from generated."""
     model = subject.model
-    if not isinstance(model, GAN) or not labelled(model, subject):
-        return []
-    labels = {
-        "training": subject.used.train.y,
-        "held_out": subject.labels,
-        "samples": subject.loaded.labels(subject.count),
-    }
+    if not isinstance(model, GAN):
+        return dashes(NAMES, f"{subject.family} has no critic")
+    if not labelled(model, subject):
+        reason = "the critic judges samples of a class, and this data has other classes"
+        return [*dashes(CRITIC, reason), batch_diversity(subject)]
+    labels = {"held_out": subject.labels, "samples": subject.asked_labels}
+    if not subject.unknown:
+        labels["training"] = subject.used.train.y
     scores = {name: judged(subject, getattr(subject, name), y) for name, y in labels.items()}
-    overfit = above(scores["training"], scores["held_out"])
-    ahead = above(scores["held_out"], scores["samples"])
-    # Of two sets that are alike: Mann & Whitney (1947).
-    m, n = len(scores["training"]), len(scores["held_out"])
-    deviation = math.sqrt((m + n + 1) / (12 * m * n))
+    parts = overfit(subject, scores), ahead(subject, scores), signs(subject, model, scores)
+    return [*parts, batch_diversity(subject)]
+
+
+def overfit(subject: Subject, scores: dict[str, Tensor]) -> Record:
+    """Whether the critic tells what it was trained on from what it was not."""
+    if "training" not in scores:
+        return Record(metric=OVERFIT, value=None, reason=subject.unknown)
+    deviation = alike(scores["training"], scores["held_out"])
+    value = above(scores["training"], scores["held_out"])
     warnings = ()
-    if overfit > max(0.6, 0.5 + 3 * deviation):
+    if value > max(0.6, 0.5 + 3 * deviation):
         warnings = (
-            f"the critic tells training from held-out data ({100 * overfit:.0f} % of pairs): it has "
+            f"the critic tells training from held-out data ({100 * value:.0f} % of pairs): it has "
             "learned the training set by heart; use more data, or stop earlier",
         )
-    share = {"n": subject.count, "settings": {"sampling_seed": subject.seed}}
-    known = {"uncertainty": deviation, "method": "standard deviation where both are alike"}
-    records = [
-        Record(
-            metric="critic: training above held-out",
-            value=overfit,
-            direction="none",
-            reference={"no memory": 0.5},
-            warnings=warnings,
-            **known,
-            **share,
-        ),
-        Record(
-            metric="critic: held-out above generated",
-            value=ahead,
-            direction="none",
-            reference={"equilibrium": 0.5},
-            **known,
-            **share,
-        ),
-    ]
-    if isinstance(model.config.game, NonSaturating | Hinge):
-        # Only a score whose 0 is the border between real and generated has a sign that means something.
-        signs = {name: float(values.sign().mean()) for name, values in scores.items()}
-        records.append(
-            Record(
-                metric="critic: mean sign on training data",
-                value=signs["training"],
-                direction="none",
-                reference={"held-out data": signs["held_out"], "generated": signs["samples"]},
-                **share,
-            )
-        )
-    return [*records, batch_diversity(subject)]
+    record = pairs(subject, OVERFIT, value, deviation, {"no memory": 0.5})
+    return replace(record, warnings=warnings)
+
+
+def ahead(subject: Subject, scores: dict[str, Tensor]) -> Record:
+    """Whether the critic tells held-out from generated data."""
+    deviation = alike(scores["held_out"], scores["samples"])
+    value = above(scores["held_out"], scores["samples"])
+    return pairs(subject, AHEAD, value, deviation, {"equilibrium": 0.5})
+
+
+def pairs(
+    subject: Subject, metric: str, value: float, deviation: float, beside: dict[str, float]
+) -> Record:
+    """The record of a share of pairs."""
+    return Record(
+        metric=metric,
+        value=value,
+        uncertainty=deviation,
+        method="standard deviation where both are alike",
+        n=subject.count,
+        reference=beside,
+        settings={"sampling_seed": subject.seed},
+    )
+
+
+def signs(subject: Subject, model: GAN, scores: dict[str, Tensor]) -> Record:
+    """The mean sign of the critic's scores, where their 0 is the border between real and generated."""
+    if not isinstance(model.config.game, NonSaturating | Hinge):
+        reason = f"a {model.config.game.kind} critic's scores have no border at 0"
+        return Record(metric=SIGN, value=None, reason=reason)
+    if "training" not in scores:
+        return Record(metric=SIGN, value=None, reason=subject.unknown)
+    found = {name: float(values.sign().mean()) for name, values in scores.items()}
+    return Record(
+        metric=SIGN,
+        value=found["training"],
+        n=subject.count,
+        reference={"held-out data": found["held_out"], "generated": found["samples"]},
+        settings={"sampling_seed": subject.seed},
+    )
 
 
 def labelled(model: GAN, subject: Subject) -> bool:
@@ -92,6 +113,12 @@ def judged(subject: Subject, x: Tensor, y: Tensor | None) -> Tensor:
     return torch.cat(parts)
 
 
+def alike(a: Tensor, b: Tensor) -> float:
+    """The standard deviation of `above` for two sets of one law: Mann & Whitney (1947)."""
+    m, n = len(a), len(b)
+    return math.sqrt((m + n + 1) / (12 * m * n))
+
+
 def above(a: Tensor, b: Tensor) -> float:
     """P(a > b) + P(a = b) / 2 over all pairs: the area under the ROC curve."""
     order = b.double().sort().values
@@ -103,12 +130,12 @@ def above(a: Tensor, b: Tensor) -> float:
 
 def batch_diversity(subject: Subject) -> Record:
     """The mean distance between two samples, beside that of held-out data."""
-    value, real = (spread(x) for x in (subject.samples, subject.held_out))
+    value, real = (spread(x, subject.seed) for x in (subject.samples, subject.held_out))
     warnings = ()
     if value < 0.1 * real:
         warnings = ("samples hardly differ from each other: the generator has collapsed",)
     return Record(
-        metric="distance between samples",
+        metric=SPREAD,
         value=value,
         direction="none",
         n=subject.count,
@@ -118,7 +145,8 @@ def batch_diversity(subject: Subject) -> Record:
     )
 
 
-def spread(x: Tensor) -> float:
-    """The mean distance of neighbours in the order of the set, `(N, *shape)`."""
-    flat = x[:PAIRS].flatten(1).double()
+def spread(x: Tensor, seed: int) -> float:
+    """The mean distance of pairs of `(N, *shape)`, drawn by the seed: classes may lie in turn, or apart."""
+    generator = torch.Generator().manual_seed(mix(seed, 6))
+    flat = x[torch.randperm(len(x), generator=generator)[:PAIRS]].flatten(1).double()
     return float((flat - flat.roll(1, 0)).norm(dim=1).mean())

@@ -16,7 +16,10 @@ from ..models.vae import VAE
 from ..records import Record, mean_record
 from ..tensors import mix, noise_of
 from ..training import looking
-from .subject import FEW, Subject
+from .subject import FEW, Subject, dashes
+
+BITS = ("bits/dim",)
+LOSSES = ("-elbo", "distortion", "rate")
 
 
 def losses(subject: Subject) -> list[Record]:
@@ -24,7 +27,7 @@ def losses(subject: Subject) -> list[Record]:
     model, noise = subject.model, noise_of(subject.seed, subject.loaded.device)
     if not isinstance(model, Inspectable):
         reason = f"{model.family}'s losses depend on both players and do not measure quality"
-        return [Record(metric="held-out loss", value=None, reason=reason)]
+        return dashes((f"held-out {name}" for name in LOSSES), reason)
     gathered: dict[str, list[Tensor]] = {}
     units: dict[str, str] = {}
     with looking(model):
@@ -32,16 +35,27 @@ def losses(subject: Subject) -> list[Record]:
             for name, (values, unit) in model.losses(Batch(x=part, noise=noise)).items():
                 gathered.setdefault(name, []).append(values.cpu())
                 units[name] = unit
-    law = subject.loaded.config.likelihood.kind
-    records = []
-    for name, values in gathered.items():
-        better = "none" if name == "rate" else "lower"
-        metric, each = f"held-out {name}", torch.cat(values)
-        if name in ("-elbo", "distortion"):
-            records.append(cost(subject, metric, each, likelihood=law))
-        else:
-            records.append(mean_record(metric, each, units[name], better, likelihood=law))
-    return records
+    records = [loss(subject, name, torch.cat(gathered[name]), units[name]) for name in gathered]
+    lacking = (f"held-out {name}" for name in LOSSES if name not in gathered)
+    return [*records, *dashes(lacking, f"{model.family} has no posterior")]
+
+
+def loss(subject: Subject, name: str, values: Tensor, unit: str) -> Record:
+    """A part of the loss, `(n,)`.
+
+    A smaller rate is not better by itself, nor is a VAE's distortion, which a small beta buys; and a
+    distortion of noisy draws of the posterior is not that of codes without noise.
+    """
+    law, metric = subject.loaded.config.likelihood.kind, f"held-out {name}"
+    drawn = isinstance(subject.model, VAE)
+    better = "none" if name == "rate" or (drawn and name == "distortion") else "lower"
+    if name == "distortion":
+        latents = "posterior draw" if drawn else "code"
+        record = cost(subject, metric, values, likelihood=law, latents=latents)
+        return replace(record, direction=better)
+    if name == "-elbo":
+        return cost(subject, metric, values, likelihood=law)
+    return mean_record(metric, values, unit, better, likelihood=law)
 
 
 def few_draws(subject: Subject) -> list[Record]:
@@ -65,8 +79,12 @@ def many_draws(subject: Subject) -> list[Record]:
     name = f"-log p(x) bound, k={draws}"
     model = subject.model
     if not isinstance(model, VAE):
-        reason = f"{subject.family} has no likelihood"
-        return [Record(metric=name, value=None, reason=reason)] if draws != FEW else []
+        names = (
+            *([name] if draws != FEW else []),
+            "effective draws",
+            *(BITS if subject.pictures else ()),
+        )
+        return dashes(names, f"{subject.family} has no likelihood")
     noise = noise_of(mix(subject.seed, 5), subject.loaded.device)
     rows = subject.subset(min(subject.protocol.images, subject.count))
     many, ess = [], []
@@ -106,7 +124,7 @@ def many_draws(subject: Subject) -> list[Record]:
             reference={"all draws": float(draws)},
             settings=settings,
         ),
-        *bits(subject, bound),
+        *bits(subject, bound, **settings),
     ]
 
 
@@ -156,13 +174,16 @@ def carried_over(few: Tensor, many: Tensor, rows: Tensor) -> Tensor:
     return values
 
 
-def bits(subject: Subject, bound: Tensor) -> list[Record]:
-    """Bits per dimension, for a likelihood of 8-bit values."""
+def bits(subject: Subject, bound: Tensor, **settings: Any) -> list[Record]:
+    """Bits per dimension of a bound `(n,)` in nats made with these settings: of 8-bit values alone."""
     law = subject.loaded.config.likelihood.kind
-    if not subject.pictures or law == "bernoulli":
+    if not subject.pictures:
         return []
     if law != "discretized_logistic":
         reason = f"a {law} density of values that were never dithered can be as high as one likes"
-        return [Record(metric="bits/dim", value=None, reason=reason)]
-    record = mean_record("bits/dim", bound * subject.nats_to_bits, "bits", "lower", likelihood=law)
-    return [record]
+        if law == "bernoulli":
+            reason = "pixels that count as probabilities have no likelihood of 8-bit values"
+        return dashes(BITS, reason)
+    scale = subject.nats_to_bits
+    beside = {name: scale * value for name, value in subject.anchors.items()}
+    return [mean_record(BITS[0], bound * scale, "bits", "lower", beside, **settings)]

@@ -8,16 +8,30 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..errors import DataError
-from ..metrics.copying import Copying, copying
+from ..data.dataset import Split
+from ..data.stream import to_range
+from ..features.extractor import chunk_of
+from ..metrics.copying import Copying, copying, repeats
 from ..metrics.intervals import Interval
 from ..metrics.neighbours import Neighbours, nearest
 from ..models.base import Sampler
-from ..records import Record
-from .samples import lacking, scored
-from .subject import Subject
+from ..records import Record, mean_record
+from .samples import judged, lacking, scored
+from .subject import Subject, dashes
 
-NAMES = ("C_T", "authenticity", "exact copies", "near copies")
+DISTANCE = "distance to training data"
+NAMES = (
+    "C_T",
+    "nearest is training data",
+    "authenticity",
+    "exact copies",
+    "near copies",
+    DISTANCE,
+)
+REPEATED = "repeated samples"
+IN_PIXELS = f"{DISTANCE}, pixels"
+PIXELS = 1_000
+"""Samples whose nearest training sample is sought in pixels, of which there are many more than features."""
 COPYING_Z = 3.0
 """Standard deviations of what honest samples give, beyond which a figure speaks of copies."""
 QUANTILE = 1e-3
@@ -48,25 +62,61 @@ class Nearest:
 
 def memorisation(subject: Subject) -> list[Record]:
     """How near samples lie to training samples, against how near held-out ones do."""
+    names = (*NAMES, *([IN_PIXELS] if subject.pictures else []))
     if not isinstance(subject.model, Sampler):
-        return lacking(subject, NAMES)
+        return lacking(subject, (*names, REPEATED))
+    if subject.unknown:
+        return [*dashes(names, subject.unknown), *judged(subject, [((REPEATED,), repeated)])]
+    return judged(
+        subject, [(NAMES, in_features), ((IN_PIXELS,), in_pixels), ((REPEATED,), repeated)]
+    )
+
+
+def in_features(subject: Subject) -> list[Record]:
+    """What distances between features tell of copies."""
+    train, held_out, samples = (
+        subject.features(name) for name in ("all training", "held out", "samples")
+    )
     quantile = max(QUANTILE, 1 / subject.count)
-    try:
-        train, held_out, samples = (
-            subject.features(name) for name in ("all training", "held out", "samples")
-        )
-        found = copying(
-            train,
-            held_out,
-            samples,
-            seed=subject.seed,
-            cells=min(CELLS, max(1, subject.count // IN_CELL)),
-            quantile=quantile,
-        )
-        other = nearest(samples, held_out)
-    except DataError as error:
-        return [Record(metric=name, value=None, reason=str(error)) for name in NAMES]
-    return records_of(subject, found, other, quantile)
+    found = copying(
+        train,
+        held_out,
+        samples,
+        seed=subject.seed,
+        cells=min(CELLS, max(1, subject.count // IN_CELL)),
+        quantile=quantile,
+    )
+    return records_of(subject, found, nearest(samples, held_out), quantile)
+
+
+def in_pixels(subject: Subject) -> list[Record]:
+    """How far pictures are from the nearest training picture in pixels, beside held-out ones."""
+    if not subject.pictures:
+        return []
+    mine, other = (
+        to_nearest(x[:PIXELS], subject.dataset.train) for x in (subject.samples, subject.held_out)
+    )
+    beside = {"held-out data": float(other.mean())}
+    return [mean_record(IN_PIXELS, mine, "", "none", beside, sampling_seed=subject.seed)]
+
+
+def to_nearest(x: Tensor, split: Split) -> Tensor:
+    """The distance of each of `(N, *shape)` to the nearest stored sample, `(N,)`; a part at a time."""
+    best = torch.full((len(x),), math.inf, dtype=torch.float64)
+    for rows in torch.arange(len(split)).split(chunk_of(x[0].numel())):
+        part = to_range(split.rows(rows)).flatten(1)
+        best = torch.minimum(best, nearest(x.flatten(1), part).distance[:, 0].cpu())
+    return best
+
+
+def repeated(subject: Subject) -> list[Record]:
+    """How many samples equal an earlier one, beside how many held-out ones do."""
+    share, real = (repeats(subject.features(name)) for name in ("samples", "held out"))
+    record = _share(subject, REPEATED, share, real.value)
+    if share.value <= 0.01:
+        return [record]
+    text = f"{100 * share.value:.1f} % of samples repeat another one"
+    return [replace(record, warnings=(text,))]
 
 
 def nearest_to_training(
@@ -129,8 +179,22 @@ def records_of(
         _share(subject, "authenticity", found.authenticity, found.held_out_authenticity.value),
         _share(subject, "exact copies", found.exact, found.held_out_exact.value),
         _share(subject, "near copies", near.share, near.expected, quantile=quantile),
-        _share(subject, "repeated samples", found.repeated, None),
+        distance(subject, found),
     ]
+
+
+def distance(subject: Subject, found: Copying) -> Record:
+    """The mean distance to the nearest training sample in features."""
+    mine, other = (near.distance[:, 0] for near in (found.generated, found.held_out))
+    return scored(
+        subject,
+        DISTANCE,
+        float(mine.mean()),
+        "none",
+        uncertainty=float(mine.std()) / math.sqrt(len(mine)),
+        method="standard error over samples",
+        reference={"held-out data": float(other.mean())},
+    )
 
 
 def warnings(found: Copying, other: Neighbours, sizes: tuple[int, int]) -> tuple[str, ...]:
@@ -164,8 +228,6 @@ def warnings(found: Copying, other: Neighbours, sizes: tuple[int, int]) -> tuple
             f"{100 * near.share.value:.1f} % of samples lie as near to a training sample as the "
             f"nearest {100 * near.expected:.2f} % of held-out ones"
         )
-    if found.repeated.value > 0.01:
-        texts.append(f"{100 * found.repeated.value:.1f} % of samples repeat another one")
     return tuple(texts)
 
 
@@ -173,16 +235,10 @@ def _share(
     subject: Subject,
     name: str,
     share: Interval,
-    held_out: float | None,
+    held_out: float,
     quantile: float | None = None,
 ) -> Record:
-    record = scored(
-        subject,
-        name,
-        share.value,
-        "none",
-        reference={} if held_out is None else {"held-out data": held_out},
-    )
+    record = scored(subject, name, share.value, "none", reference={"held-out data": held_out})
     if quantile is not None:
         record = replace(record, settings={**record.settings, "quantile": quantile})
     return record.with_interval(share.low, share.high, "95 % Wilson interval")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -21,6 +21,13 @@ CLUSTERS = 50
 KNOWN = {"ring": (ring_means, RING_SIGMA), "grid": (grid_means, GRID_SIGMA)}
 RIGHT = 0.8
 """The share of held-out samples whose mode a rule must name rightly for its modes to be the data's."""
+NAMES = (
+    "modes reached",
+    "modes with a fair share",
+    "good samples",
+    "KL of modes",
+    "clusters reached",
+)
 NAMED = 10
 """Lost modes that a warning names, at most."""
 
@@ -33,17 +40,19 @@ class Naming:
         rule: In words.
         mode: The mode of each of `(N, *shape)`, `(N,)`, and which are good; None where all are.
         shares: The data's share of each mode; None for equal ones.
+        settings: What else decides which mode a sample is of.
     """
 
     rule: str
     mode: Callable[[Tensor], tuple[Tensor, Tensor | None]]
     shares: Tensor | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def modes(subject: Subject) -> list[Record]:
     """Counts of modes; clusters of held-out features stand for modes where no others are known."""
     if not isinstance(subject.model, Sampler):
-        return lacking(subject, ("modes reached",))
+        return lacking(subject, NAMES)
     naming = known_modes(subject)
     records = counted(subject, naming) if naming is not None else []
     try:
@@ -73,7 +82,8 @@ def known_modes(subject: Subject) -> Naming | None:
     def mode(x: Tensor) -> tuple[Tensor, None]:
         return subject.extractor.probabilities(x).argmax(1), None
 
-    return Naming("the extractor's class", mode, y.bincount().double() / len(y))
+    classifier = {"extractor": subject.extractor.record()}
+    return Naming("the extractor's class", mode, y.bincount().double() / len(y), classifier)
 
 
 def counted(subject: Subject, naming: Naming) -> list[Record]:
@@ -90,6 +100,7 @@ def counted(subject: Subject, naming: Naming) -> list[Record]:
     found = count_modes(label, total, good, naming.shares)
     settings = {
         "mode": naming.rule,
+        **naming.settings,
         "named rightly": round(right, 4),
         "sampling_seed": subject.seed,
     }
@@ -122,15 +133,17 @@ def counted(subject: Subject, naming: Naming) -> list[Record]:
         )
         ends = found.good.low, found.good.high
         records.append(within.with_interval(*ends, "95 % Wilson interval"))
-    if found.kl is not None:
-        records.append(divergence(subject, found, real, settings))
-    return records
+    counts = dict(zip(names, found.counts.tolist(), strict=True))
+    records[0] = records[0].showing(counts=counts)
+    return [*records, divergence(subject, found, real, settings)]
 
 
 def divergence(
     subject: Subject, found: ModeCounts, real: ModeCounts, settings: dict[str, Any]
 ) -> Record:
     """The record of the mode histogram's divergence from that of the training data."""
+    if found.kl is None:
+        return Record(metric="KL of modes", value=None, reason="no sample is of any mode")
     reference = {"perfect samples": found.kl_floor, "at most": found.kl_ceiling}
     return Record(
         metric="KL of modes",

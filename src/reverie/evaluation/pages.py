@@ -25,7 +25,12 @@ def paint(subject: Subject, folder: RunFolder, records: list[Record]) -> list[Pa
     """Writes the pictures that a full judgement adds to a run's gallery."""
     if not subject.pictures or not isinstance(subject.model, Sampler) or subject.protocol.quick:
         return []
-    made, path = [neighbours(subject, folder)], folder.samples / "unreached.png"
+    near, path = folder.samples / "neighbours.png", folder.samples / "unreached.png"
+    if subject.unknown:
+        near.unlink(missing_ok=True)
+        made = []
+    else:
+        made = [neighbours(subject, near)]
     rows = [row for record in records for row in record.shown.get("unreached", [])]
     if not rows:
         path.unlink(missing_ok=True)  # an earlier step's
@@ -47,14 +52,13 @@ def nearest_pixels(x: Tensor, split: Split) -> Tensor:
     return found
 
 
-def neighbours(subject: Subject, folder: RunFolder) -> Path:
-    """The samples nearest to training data, over the nearest in features and the nearest in pixels."""
+def neighbours(subject: Subject, path: Path) -> Path:
+    """Paints the samples nearest to training data, over the nearest by features and by pixels."""
     features, train = subject.features("samples"), subject.features("all training")
     found = nearest(features, train, 1)
     closest = found.distance[:, 0].argsort()[:SHOWN]
     samples = subject.samples[closest]
     by_features = to_range(subject.dataset.train.rows(found.index[closest, 0]))
     sheet = torch.cat([samples, by_features, nearest_pixels(samples, subject.dataset.train)])
-    path = folder.samples / "neighbours.png"
     save_png(grid(sheet, len(samples)), path)
     return path

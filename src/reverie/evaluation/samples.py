@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +19,10 @@ from ..metrics.frechet import (
     moments,
     spread_by_subsampling,
 )
-from ..metrics.neighbours import expected_coverage, prdc
+from ..metrics.neighbours import EXPECTED_DENSITY, expected_coverage, prdc
 from ..models.base import Sampler
 from ..records import Record
+from ..tensors import mix
 from .subject import Subject
 
 NEIGHBOURS = 5
@@ -31,6 +33,8 @@ COMPLETE = ("FD[", "FD infinity[", "FID")
 """Metrics whose names say already which extractor they are of."""
 GROUPS = 20
 """Groups of samples that are left out in turn for the spread of a distance."""
+PARTS, FEWEST = 10, 4
+"""Disjoint parts whose spread is that of precision, recall, density and coverage, and how many will do."""
 ROWS = {"training": "training data", "gaussian": "Gaussian baseline"}
 Part = tuple[tuple[str, ...], Callable[[Subject], list[Record]]]
 """Metrics, and the function that makes their records."""
@@ -144,7 +148,7 @@ def distance(subject: Subject) -> list[Record]:
             method="grouped jackknife of the samples" if spread is not None else "",
             reference=reference | {"Gaussian floor": gaussian_floor(real, count)},
             warnings=warnings,
-        )
+        ).with_degrees(GROUPS - 1 if spread is not None else None)
     ]
 
 
@@ -173,7 +177,7 @@ def infinity(subject: Subject) -> list[Record]:
             method="standard error of the intercept",
             reference=reference,
             warnings=warnings,
-        )
+        ).with_degrees(len(found.points) - 2)
     ]
 
 
@@ -185,9 +189,12 @@ def balls(subject: Subject, names: tuple[str, ...], others: tuple[str, ...]) -> 
     held_out = subject.features("held out")
     found = prdc(held_out, subject.features("samples"), NEIGHBOURS)
     beside = {ROWS[name]: prdc(held_out, subject.features(name), NEIGHBOURS) for name in others}
-    errors = _subsampled(subject)
+    errors: dict[str, float] = {}
+    parts = 0
+    if not subject.protocol.quick:
+        errors, parts = spread_of_parts(held_out, subject.features("samples"), subject.seed)
     equal = {
-        "density": 1.0,
+        "density": EXPECTED_DENSITY,
         "coverage": expected_coverage(len(held_out), subject.count, NEIGHBOURS),
     }
     return [
@@ -197,21 +204,29 @@ def balls(subject: Subject, names: tuple[str, ...], others: tuple[str, ...]) -> 
             getattr(found, name),
             "higher",
             uncertainty=errors.get(name),
-            method="spread of disjoint quarters, halved" if name in errors else "",
+            method=f"spread of {parts} disjoint parts" if name in errors else "",
             reference={row: getattr(other, name) for row, other in beside.items()}
             | ({"equal distributions": equal[name]} if name in equal else {}),
             k=NEIGHBOURS,
-        )
+        ).with_degrees(parts - 1 if name in errors else None)
         for name in names
     ]
 
 
-def _subsampled(subject: Subject) -> dict[str, float]:
-    """The standard error of each by the spread over four disjoint parts: a bootstrap's copies would lie in
-    each other's balls."""
-    real, fake = subject.features("held out"), subject.features("samples")
-    if subject.protocol.quick or len(real) < 40 * NEIGHBOURS:
-        return {}
-    found = [prdc(real[i::4], fake[i::4], NEIGHBOURS) for i in range(4)]
-    spread = {n: torch.tensor([getattr(f, n) for f in found]).double().std() for n in BALLS}
-    return {name: float(value) / 2 for name, value in spread.items()}
+def spread_of_parts(real: Tensor, fake: Tensor, seed: int) -> tuple[dict[str, float], int]:
+    """One standard error of each of `BALLS` for features `(N, D)` and `(M, D)`, and the parts it is from.
+
+    The spread over disjoint parts of both sets: a bootstrap's copies would lie in each other's balls. Parts
+    are drawn by the seed, since samples of classes come class by class in turn. Where a part would be
+    smaller than ten neighbourhoods there are fewer parts, and below `FEWEST` none, and no errors.
+    """
+    parts = min(PARTS, min(len(real), len(fake)) // (10 * NEIGHBOURS))
+    if parts < FEWEST:
+        return {}, 0
+    generator = torch.Generator().manual_seed(mix(seed, 7))
+    real, fake = (
+        x[torch.randperm(len(x), generator=generator).to(x.device)] for x in (real, fake)
+    )
+    found = [prdc(real[i::parts], fake[i::parts], NEIGHBOURS) for i in range(parts)]
+    values = {name: torch.tensor([getattr(f, name) for f in found]).double() for name in BALLS}
+    return {name: float(x.std()) / math.sqrt(parts) for name, x in values.items()}, parts

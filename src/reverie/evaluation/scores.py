@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError
 from ..features.fidelity import INCEPTION
 from ..metrics.diversity import classifier_score, vendi_score
 from ..metrics.kernel import kid
 from ..metrics.mixture import feature_likelihood_divergence
+from ..metrics.neighbours import nearest
 from ..metrics.prd import prd
 from ..metrics.sliced import sliced_wasserstein
 from ..metrics.spectrum import power_spectrum, spectrum_distance
 from ..metrics.two_sample import classifier_test, nearest_neighbour_test
 from ..models.base import Sampler
 from ..records import Record
+from ..tensors import mix
 from .samples import (
     BALLS,
     OTHERS,
-    QUICK,
     ROWS,
     Part,
     balls,
@@ -31,14 +38,14 @@ from .subject import Subject
 CLUSTERED = 5_000
 """Samples of each side whose clusters make the precision-recall curve: ten runs of k-means are slow."""
 CENTRES = 2_000
-"""Samples of each side that the feature likelihood divergence is fitted on: its cost is their product."""
+"""Held-out samples of the feature likelihood divergence, twice as many as each density has centres."""
+FITTED_TO = "the training samples nearest to the centres"
+LEFT_OUT = 10
+"""Groups of samples that are left out in turn for the spread of the sliced distance."""
 
 
 def quality(subject: Subject) -> list[Record]:
     """All that is known of samples' fidelity and diversity."""
-    names = (*QUICK, "FD infinity", "KID", "precision", "recall", "Vendi score", "FLD")
-    if not isinstance(subject.model, Sampler):
-        return lacking(subject, names)
     parts: list[Part] = [
         (("FD",), distance),
         (("FD infinity",), infinity),
@@ -47,22 +54,20 @@ def quality(subject: Subject) -> list[Record]:
         (("F8 of PRD", "F1/8 of PRD"), curve),
         (("sliced Wasserstein",), sliced),
         (("Vendi score", "classifier score"), diversity),
-        (("FLD",), divergence),
+        (("FLD", "FLD gap"), divergence),
         (("1-NN accuracy", "C2ST accuracy"), two_samples),
         (("spectrum distance",), spectrum),
     ]
+    if not isinstance(subject.model, Sampler):
+        return lacking(subject, tuple(name for names, _ in parts for name in names))
     return judged(subject, parts)
 
 
 def kernel_distance(subject: Subject) -> list[Record]:
-    """KID with the standard error of its U-statistic; it may be negative.
-
-    The cube of a product lets a few large features decide: all but the original's are first divided by
-    the standard deviation that they have on held-out data, one number for all of them.
-    """
+    """KID with the standard error of its U-statistic; it may be negative."""
     held_out = subject.features("held out")
     original = subject.extractor.name == INCEPTION
-    scale = 1.0 if original else 1 / max(float(held_out.var(0, correction=0).mean().sqrt()), 1e-12)
+    scale = 1.0 if original else kernel_scale(held_out)
     real = held_out * scale
     found = kid(real, subject.features("samples") * scale)
     reference = instead(subject, lambda x: kid(real, x * scale).value, ("training",))
@@ -78,6 +83,15 @@ def kernel_distance(subject: Subject) -> list[Record]:
             features="as they are" if original else "over their held-out deviation",
         )
     ]
+
+
+def kernel_scale(held_out: Tensor) -> float:
+    """What all features but the original's are multiplied by, from held-out ones `(N, D)`.
+
+    The cube of a product lets a few large features decide: this is one over the standard deviation of
+    held-out features, one number for all of them.
+    """
+    return 1 / max(float(held_out.var(0, correction=0).mean().sqrt()), 1e-12)
 
 
 def curve(subject: Subject) -> list[Record]:
@@ -105,19 +119,42 @@ def curve(subject: Subject) -> list[Record]:
 
 def sliced(subject: Subject) -> list[Record]:
     """The Wasserstein distance averaged over directions."""
-    held_out = subject.features("held out")
-    found = sliced_wasserstein(held_out, subject.features("samples"), seed=subject.seed)
+    held_out, samples = subject.features("held out"), subject.features("samples")
+    found = sliced_wasserstein(held_out, samples, seed=subject.seed)
+    error = sliced_spread(held_out, samples, subject.seed)
     reference = instead(subject, lambda x: sliced_wasserstein(held_out, x, seed=subject.seed).w1)
     return [
         scored(
             subject,
             "sliced Wasserstein",
             found.w1,
-            uncertainty=found.w1_error,
-            method="standard error over directions",
+            uncertainty=error,
+            method="grouped jackknife of the samples" if error is not None else "",
             reference=reference,
-        )
+        ).with_degrees(LEFT_OUT - 1 if error is not None else None)
     ]
+
+
+def sliced_spread(real: Tensor, fake: Tensor, seed: int) -> float | None:
+    """One standard error of the sliced distance from the draw of generated features `(M, D)`.
+
+    The spread as each of some groups is left out in turn, as for the Frechet distance. None where there
+    are too few samples for groups of two, or those of one group alone differ from the rest.
+    """
+    if len(fake) < 2 * LEFT_OUT:
+        return None
+    generator = torch.Generator().manual_seed(mix(seed, 8))
+    group = torch.randperm(len(fake), generator=generator).to(fake.device) % LEFT_OUT
+    try:
+        values = [
+            # Directions are the same for all models; a quarter of them has nearly the same spread.
+            sliced_wasserstein(real, fake[group != g], seed=seed, directions=128).w1
+            for g in range(LEFT_OUT)
+        ]
+    except DataError:
+        return None
+    spread = float(torch.tensor(values, dtype=torch.float64).std())
+    return spread * (LEFT_OUT - 1) / math.sqrt(LEFT_OUT)
 
 
 def diversity(subject: Subject) -> list[Record]:
@@ -138,9 +175,10 @@ def diversity(subject: Subject) -> list[Record]:
 
 def divergence(subject: Subject) -> list[Record]:
     """The feature likelihood divergence, which sees copies of the training data too."""
-    train, held_out, samples = (
-        subject.features(name)[:CENTRES] for name in ("training", "held out", "samples")
-    )
+    held_out = subject.features("held out")[:CENTRES]
+    # As many as each half of the held-out samples, which are the centres that they are held against.
+    samples = subject.features("samples")[: len(held_out) // 2]
+    train = around(subject, held_out, samples)
     found = feature_likelihood_divergence(train, held_out, samples, seed=subject.seed)
     record = scored(
         subject,
@@ -150,7 +188,10 @@ def divergence(subject: Subject) -> list[Record]:
         method="standard error over held-out samples",
         reference={"equal distributions": 0.0},
         centres=found.centres,
+        fitted_to=FITTED_TO,
     )
+    if subject.unknown:
+        return [record, Record(metric="FLD gap", value=None, reason=subject.unknown)]
     gap = scored(
         subject,
         "FLD gap",
@@ -158,12 +199,26 @@ def divergence(subject: Subject) -> list[Record]:
         "none",
         reference={"held-out data": found.held_out_gap},
         centres=found.centres,
+        fitted_to=FITTED_TO,
     )
     return [record, gap]
 
 
+def around(subject: Subject, *centres: Tensor) -> Tensor:
+    """The training features that variances are fitted to: those that are nearest to a centre.
+
+    A copy of any training sample has its original among them, while a fit to the whole split would take
+    minutes. Every density has the same ones, and as many of its own, so that alike sets are still alike.
+    """
+    every = subject.features("all training")
+    return every[torch.cat([nearest(x, every).index[:, 0] for x in centres]).unique()]
+
+
 def two_samples(subject: Subject) -> list[Record]:
-    """How well classifiers tell samples from held-out data; one half is best."""
+    """How well classifiers tell samples from held-out data.
+
+    One half is best, so that neither side is better; deviations under equality say nothing of a difference.
+    """
     held_out, samples = subject.features("held out"), subject.features("samples")
     near = nearest_neighbour_test(held_out, samples, seed=subject.seed)
     line = classifier_test(held_out, samples, seed=subject.seed)
@@ -173,7 +228,7 @@ def two_samples(subject: Subject) -> list[Record]:
             subject,
             "1-NN accuracy",
             near.accuracy,
-            "lower",
+            "none",
             uncertainty=near.deviation,
             method="standard deviation under equality",
             reference={"equal distributions": near.expected, "p": near.p},
@@ -182,7 +237,7 @@ def two_samples(subject: Subject) -> list[Record]:
             subject,
             "C2ST accuracy",
             line.accuracy,
-            "lower",
+            "none",
             reference={"training data": other.accuracy, "equal distributions": 0.5, "p": line.p},
         ),
     ]

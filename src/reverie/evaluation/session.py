@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import safetensors.torch
+from torch import Tensor
 
 from ..errors import DataError
 from ..hardware import machine
@@ -24,7 +25,7 @@ from .compute import compute
 from .critic import critic
 from .factors import factors
 from .likelihood import few_draws, losses, many_draws
-from .memorisation import memorisation
+from .memorisation import PIXELS, memorisation
 from .modes import modes
 from .reconstruction import likeness, squared_error
 from .samples import fidelity
@@ -207,10 +208,11 @@ def estimate(subject: Subject) -> dict[str, float]:
         one = timed(lambda: subject.extractor(x)) / len(x)
         found["features"] = one * count * 2
         # The distances of samples to samples and to the training data, each a product of features.
-        a = subject.extractor(x).double().repeat(-(-1000 // len(x)), 1)[:1000]
-        block = timed(lambda: (a @ a.T).sort(1))
-        pairs = 12 * count**2 + 2 * count * len(subject.dataset.train)
-        found["comparing features"] = block * pairs / 1e6
+        train = len(subject.dataset.train)
+        pairs = 12 * count**2 + 2 * count * train
+        found["comparing features"] = compared(subject.extractor(x)) * pairs
+        if subject.pictures and not subject.unknown:
+            found["comparing pixels"] = compared(x.flatten(1)) * 2 * min(PIXELS, count) * train
     if isinstance(subject.model, Likelihood):
         draws = subject.protocol.draws * min(subject.protocol.images, count) + FEW * count
         one = timed(lambda: loaded.log_likelihood(x, draws=100)) / (100 * len(x))
@@ -223,6 +225,12 @@ def estimate(subject: Subject) -> dict[str, float]:
         if (lpips := subject.lpips) is not None:
             found["LPIPS"] = timed(lambda: lpips(x, x)) / len(x) * count
     return found
+
+
+def compared(x: Tensor) -> float:
+    """Seconds that a distance between two of `(N, D)` takes."""
+    x = x.double().repeat(-(-1000 // len(x)), 1)[:1000]
+    return timed(lambda: (x @ x.T).sort(1)) / len(x) ** 2
 
 
 def timed(work: Callable[[], Any]) -> float:

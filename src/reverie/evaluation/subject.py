@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,22 +13,29 @@ import torch
 from torch import Tensor
 
 from ..data.dataset import Dataset, Split
+from ..data.drawing import ORDER, drawn
 from ..data.stream import to_range
+from ..errors import DataError
 from ..extracting import features_of
 from ..features import Extractor, extractor_for, open_extractor
 from ..features.lpips import LPIPS, open_lpips
 from ..loading import Loaded
-from ..metrics.baselines import binarisation_floor, independent_bernoulli
+from ..metrics.baselines import binarisation_floor, fit_levels, independent_bernoulli, ppca
 from ..monitor import Listener
 from ..protocol import Protocol
+from ..records import Record
+from ..runs import RunFolder
 from ..spec import Pixels, affine
 from ..tensors import mix
+from .opening import trained_on
 
 CHUNK = 500
-ORDER = 0
-"""The seed of the order in which stored samples are taken: one for all, so that they may be paired."""
 BASELINE = 10_000
 """Training samples that the Gaussian baseline is fitted to, at most."""
+FITTED, WIDE = 60_000, 1024
+"""Training samples that the Gaussian beside a likelihood is fitted to, and its entries, at most."""
+QUICK_ENTRIES = 2**26
+"""Entries of a set of samples at most, in the quick form: 256 MiB."""
 FEW = 50
 """Draws of the bound on every held-out sample."""
 
@@ -49,6 +56,9 @@ class Subject:
         self.loaded, self.dataset, self.protocol = loaded, dataset, protocol
         self.model, self.listener = loaded.model, listener
         self.count = min(protocol.samples, len(dataset.test))
+        if protocol.quick:
+            # The end of training must fit where training did, however large the pictures.
+            self.count = min(self.count, max(2, QUICK_ENTRIES // math.prod(loaded.spec.shape)))
         self._features: dict[str, Tensor] = {}
 
     @property
@@ -65,6 +75,16 @@ class Subject:
     def seed(self) -> int:
         """The seed of samples, draws and subsets."""
         return self.protocol.seed
+
+    @cached_property
+    def unknown(self) -> str:
+        """Why the training split cannot be called what the model has seen; empty where it is just that."""
+        seen, this = trained_on(RunFolder(self.loaded.folder)), self.dataset.fingerprint
+        if seen is None:
+            return "the run does not say what it was trained on"
+        if seen != this:
+            return f"it was trained on other data (fingerprint {seen[:12]}, this is {this[:12]})"
+        return ""
 
     @cached_property
     def used(self) -> Dataset:
@@ -92,7 +112,19 @@ class Subject:
     @cached_property
     def samples(self) -> Tensor:
         """As many samples of the model; it must be a `Sampler`."""
-        return self.loaded.sample(self.count, seed=self.seed).as_subclass(Tensor)
+        if self.asked_labels is None:
+            return self.loaded.sample(self.count, seed=self.seed).as_subclass(Tensor)
+        return self.loaded.sample_of(self.asked_labels, seed=self.seed).as_subclass(Tensor)
+
+    @property
+    def asked_labels(self) -> Tensor | None:
+        """The labels of `samples`, `(n,)`: the held-out ones, so that the classes have the same shares.
+
+        None of a model without classes; all classes in turn where the data has others.
+        """
+        if self.loaded.classes and self.loaded.classes == self.dataset.spec.classes:
+            return self.labels
+        return self.loaded.labels(self.count)
 
     @cached_property
     def few_bound(self) -> Tensor:
@@ -109,14 +141,37 @@ class Subject:
 
     @cached_property
     def anchors(self) -> dict[str, float]:
-        """What no model of Bernoulli pixels can be below, and what one without latents reaches, in nats."""
-        if self.floor is None:
+        """What no model of Bernoulli pixels can be below, and what one without latents reaches, in nats.
+
+        A full-rank Gaussian is left out where its covariance is singular, where there are more than `WIDE`
+        entries, and at the end of training: it takes seconds.
+        """
+        if self.floor is not None:
+            trivial = independent_bernoulli(self.training.flatten(1), self.held_out.flatten(1))
+            return {
+                "hard floor": float(self.floor.mean()),
+                "independent Bernoulli": float(trivial.mean()),
+            }
+        if self.protocol.quick or math.prod(self.loaded.spec.shape) > WIDE:
             return {}
-        trivial = independent_bernoulli(self.training.flatten(1), self.held_out.flatten(1))
-        return {
-            "hard floor": float(self.floor.mean()),
-            "independent Bernoulli": float(trivial.mean()),
-        }
+        levels = self.loaded.config.likelihood.kind == "discretized_logistic"
+        try:
+            return {"pPCA, full rank": self._levels() if levels else self._density()}
+        except DataError:
+            return {}
+
+    def _levels(self) -> float:
+        """Of 8-bit levels, dequantised."""
+        x, y = (self._stored(part) for part in (self.dataset.train, self.used.test))
+        return float(ppca(fit_levels(x), y).mean()) / self.nats_to_bits
+
+    def _density(self) -> float:
+        """Of values, in data units as likelihoods have them."""
+        x, y = (to_range(self._stored(part)) for part in (self.dataset.train, self.used.test))
+        return float(gaussian_nats(x, y).mean())
+
+    def _stored(self, split: Split) -> Tensor:
+        return drawn(split, FITTED).x.flatten(1)
 
     @cached_property
     def reconstructions(self) -> Tensor:
@@ -184,16 +239,21 @@ class Subject:
         return 1 / (math.log(2) * math.prod(self.loaded.spec.shape))
 
 
-def drawn(split: Split, count: int) -> Split:
-    """So many samples of a split, or all, in a random order.
+def gaussian_nats(train: Tensor, test: Tensor) -> Tensor:
+    """-log N(x) of `(M, D)` in nats, `(M,)`, under the Gaussian fitted to `(N, D)` by maximum likelihood.
 
-    The first stored ones would not do: folders lie by class, and the first half of MNIST's test split is
-    the easier.
+    Raises:
+        DataError: Its covariance is singular.
     """
-    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(ORDER))[:count]
-    return Split(split.rows(order), None if split.y is None else split.y[order])
+    train, test = train.double(), test.double()
+    centred = train - train.mean(0)
+    values, vectors = torch.linalg.eigh(centred.T @ centred / len(train))
+    if values[0] <= values[-1] * len(values) * torch.finfo(torch.float64).eps:
+        raise DataError(f"the covariance of {len(values)} entries is singular")
+    squares = ((test - train.mean(0)) @ vectors).square() @ (1 / values)
+    return 0.5 * (squares + len(values) * math.log(2 * math.pi) + values.log().sum())
 
 
-def first(split: Split, count: int) -> Tensor:
-    """The first stored samples, in [0, 1] or data units: `(N, *shape)`."""
-    return to_range(split.rows(torch.arange(min(count, len(split)))))
+def dashes(names: Iterable[str], reason: str) -> list[Record]:
+    """The records of metrics that have no value."""
+    return [Record(metric=name, value=None, reason=reason) for name in names]

@@ -16,11 +16,16 @@ from ..config import Section
 
 
 class _Game(Section):
-    """What the games share: abstract or final, so only this property is ever replaced."""
+    """What the games share: abstract or final, so only these properties are ever replaced."""
 
     @property
     def pairs(self) -> bool:
         """Whether the generator's loss looks at real scores too."""
+        return False
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether scores are logits, and losses nats."""
         return False
 
 
@@ -28,6 +33,11 @@ class NonSaturating(_Game):
     """The original game in its non-saturating form. Goodfellow et al. (2014), section 3."""
 
     kind: Literal["non_saturating"] = "non_saturating"
+
+    @property
+    def logarithmic(self) -> bool:
+        """Its losses are nats."""
+        return True
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """-log D(x) - log(1 - D(G(z))); 2 ln 2 where the critic cannot tell."""
@@ -88,6 +98,11 @@ class Relativistic(_Game):
     @property
     def pairs(self) -> bool:
         """Each fake score is compared with its real one."""
+        return True
+
+    @property
+    def logarithmic(self) -> bool:
+        """Its losses are nats."""
         return True
 
     def critic(self, real: Tensor, fake: Tensor) -> Tensor:

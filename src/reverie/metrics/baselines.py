@@ -40,18 +40,22 @@ def bits_per_dimension(nats: Tensor, dimensions: int, unit_range: bool = False) 
 # ---- pixels as probabilities
 
 
-def binarisation_floor(x: Tensor, chunk: int = 1000) -> Tensor:
+def binarisation_floor(x: Tensor, chunk: int = 2**20) -> Tensor:
     """sum_i H(x_i) of grey values `(M, D)` in [0, 1], in nats, `(M,)`.
 
     Bits drawn anew from x_i have this entropy given the image: the mean over a test set is a floor under
     the negative log-likelihood of any model of dynamically binarised images, and, by Gibbs' inequality,
     under the cross-entropy that stands in for it with grey values.
 
+    Arguments:
+        x: `(M, D)`.
+        chunk: Entries in float64 at once.
+
     Raises:
         DataError: Values lie outside [0, 1], or are none.
     """
     _check_unit(test=x)
-    parts = (part.double() for part in x.split(chunk))
+    parts = (part.double() for part in x.split(max(1, chunk // x.shape[1])))
     return torch.cat([_cross_entropy(part, part) for part in parts])
 
 

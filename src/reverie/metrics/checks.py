@@ -38,6 +38,25 @@ def check_features(least: int = 1, **sets: Tensor) -> None:
         raise DataError(f"features of one extractor have one dimension; found {found}")
 
 
+def check_spread(**sets: Tensor) -> None:
+    """Refuses sets of features `(N, D)` that are one point each: no law with a spread made them.
+
+    Arguments:
+        sets: By the names that the message calls them.
+
+    Raises:
+        DataError: A set has fewer than 2 samples, or all of its samples are the same.
+    """
+    for name, features in sets.items():
+        check_features(2, **{name: features})
+        if (features == features[0]).all():
+            raise DataError(
+                f"all samples have the same features: {name} features are {len(features):,} times one "
+                "point, which has no spread to compare; look for a generator that has collapsed, or an "
+                "extractor that gives the same for every input"
+            )
+
+
 def check_full_rank(count: int, dimension: int, where: str = "") -> None:
     """Refuses to estimate a covariance that would be singular: n samples span n - 1 dimensions.
 

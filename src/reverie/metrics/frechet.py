@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from .checks import check_features, check_full_rank
+from .checks import check_features, check_full_rank, check_spread
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,12 @@ def moments(features: Tensor, chunk: int = 10_000) -> Moments:
     """Fits a Gaussian to features `(N, D)`, with the unbiased covariance that the FID has.
 
     Raises:
-        DataError: No more samples than features, or one that is not finite.
+        DataError: No more samples than features, one that is not finite, or all the same.
     """
     check_features(1, **{"a Gaussian's": features})
     count = len(features)
     check_full_rank(count, features.shape[1])
+    check_spread(**{"a Gaussian's": features})
     mean = sum(part.double().sum(0) for part in features.split(chunk)) / count
     assert isinstance(mean, Tensor)
     centred = (part.double() - mean for part in features.split(chunk))
@@ -44,12 +45,15 @@ def moments(features: Tensor, chunk: int = 10_000) -> Moments:
 def frechet_distance(a: Moments, b: Moments) -> float:
     """|mu_a - mu_b|^2 + tr(A + B - 2 (A B)^(1/2)). Dowson & Landau (1982); Heusel et al. (2017), eq. 6.
 
-    The root's trace is that of the symmetric (A^(1/2) B A^(1/2))^(1/2), which cannot turn complex.
+    The root's trace is the sum of the singular values of A^(1/2) B^(1/2), which cannot turn complex. No
+    square is taken, of whose rounding error a direction without variance would keep the root: 1e-8 of the
+    largest variance, where it is 1e-16 here.
 
     Raises:
         DataError: The two are of different D.
     """
-    return _distance(a, b, _root(a))
+    _check_dimensions(a, b)
+    return _apart(a, b, torch.linalg.svdvals(_root(a).T @ _root(b)).sum())
 
 
 def _root(a: Moments) -> Tensor:
@@ -58,13 +62,25 @@ def _root(a: Moments) -> Tensor:
     return vectors * values.clamp_min(0).sqrt()
 
 
-def _distance(a: Moments, b: Moments, root: Tensor) -> float:
+def _check_dimensions(a: Moments, b: Moments) -> None:
     if len(a.mean) != len(b.mean):
         found = f"{len(a.mean)} and {len(b.mean)}"
         raise DataError(f"features of one extractor have one dimension; found {found}")
+
+
+def _distance(a: Moments, b: Moments, root: Tensor) -> float:
+    """`frechet_distance` with a's root at hand: less exact, for how far one a's distances to many b differ.
+
+    The trace is that of (A^(1/2) B A^(1/2))^(1/2), for which b needs no root of its own.
+    """
+    _check_dimensions(a, b)
     inner = torch.linalg.eigvalsh(root.T @ b.covariance @ root).clamp_min(0)
+    return _apart(a, b, inner.sqrt().sum())
+
+
+def _apart(a: Moments, b: Moments, common: Tensor) -> float:
     shift = (a.mean - b.mean).square().sum()
-    return float(shift + a.covariance.trace() + b.covariance.trace() - 2 * inner.sqrt().sum())
+    return float(shift + a.covariance.trace() + b.covariance.trace() - 2 * common)
 
 
 def gaussian_floor(a: Moments, count: int) -> float:
@@ -117,8 +133,8 @@ def frechet_infinity(
         smallest: The smallest subset, as a share of the largest. Terms in 1/n^2 bend the line below.
 
     Raises:
-        DataError: The features do not fit together, are fewer than 2 `count`, or no more than D in the
-            smallest subset.
+        DataError: The features do not fit together, are all the same, are fewer than 2 `count`, or no
+            more than D in the smallest subset.
     """
     if count < 3:
         raise DataError(f"a line with its error needs at least 3 subsets; found {count}")
@@ -126,6 +142,7 @@ def frechet_infinity(
         raise DataError(f"the smallest subset must be a share between 0 and 1; found {smallest}")
     sets = {"generated": fake} if isinstance(real, Moments) else {"real": real, "generated": fake}
     check_features(2 * count, **sets)
+    check_spread(**sets)
     largest = min(len(features) for features in sets.values())
     sizes = (largest / torch.linspace(1 / smallest, 1, count)).round().long().tolist()
     check_full_rank(sizes[0], fake.shape[1], " in the smallest subset")

@@ -24,9 +24,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """A mean paired difference, its confidence interval, and the two-sided p-value of a difference of 0."""
+    """A difference, its confidence interval, and the two-sided p-value of a difference of 0.
 
-    p: float
+    `p` is None where nothing spreads: there is nothing to judge by then, and no certainty.
+    """
+
+    p: float | None
 
 
 # ---- Distributions
@@ -37,16 +40,15 @@ def normal_cdf(z: float) -> float:
     return 0.5 * math.erfc(-z / math.sqrt(2))
 
 
-def student_t_cdf(t: float, df: float) -> float:
-    """P(T <= t) of Student's t with `df` degrees of freedom."""
-    tail = student_t_tails(t, df) / 2
-    return tail if t < 0 else 1 - tail
-
-
 def student_t_tails(t: float, df: float) -> float:
-    """P(|T| >= |t|) = I_x(df/2, 1/2) with x = df / (df + t^2). Abramowitz & Stegun (1964), 26.7.1."""
-    if df <= 0:
+    """P(|T| >= |t|) = I_x(df/2, 1/2) with x = df / (df + t^2). Abramowitz & Stegun (1964), 26.7.1.
+
+    With `df` infinite it is the normal distribution's.
+    """
+    if not df > 0:
         raise ConfigError(f"Student's t needs degrees of freedom above 0; found {df}")
+    if df == math.inf:
+        return 2 * normal_cdf(-abs(t))
     # Formed this way, x and 1 - x both keep their digits, and a huge t does not overflow.
     ratio = t / df * t
     if ratio == 0 or ratio == math.inf:
@@ -120,14 +122,17 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
         DataError: There are no draws, or successes are not between 0 and n.
     """
     _check_share(successes, n)
-    z = NormalDist().inv_cdf(0.5 + _checked(level) / 2)
-    share, pull = successes / n, z**2 / n
+    share = successes / n
+    return Interval(share, *score_ends(share, n, NormalDist().inv_cdf(0.5 + _checked(level) / 2)))
+
+
+def score_ends(share: float, n: float, z: float) -> tuple[float, float]:
+    """The ends of Wilson's interval, `z` deviations wide."""
+    pull = z**2 / n
     centre = (share + pull / 2) / (1 + pull)
     reach = z * math.sqrt(share * (1 - share) / n + pull / (4 * n)) / (1 + pull)
     # The ends of 0 of n and n of n are 0 and 1, but for rounding.
-    return Interval(
-        share, max(0.0, min(share, centre - reach)), min(1.0, max(share, centre + reach))
-    )
+    return max(0.0, min(share, centre - reach)), min(1.0, max(share, centre + reach))
 
 
 def t_interval(values: Tensor, level: float = 0.95) -> Interval:
@@ -146,25 +151,59 @@ def paired_difference(a: Tensor, b: Tensor, level: float = 0.95) -> Difference:
     """The mean of a - b over pairs `(N,)`, with Student's interval and p-value.
 
     Pairs are what shares the noise: one example under two models, or one seed of two recipes. Differences
-    that are all equal have an interval of no width, and p = 1 where they are 0, else p = 0.
+    that are all equal, but for rounding, have an interval of no width and no p-value.
 
     Raises:
         DataError: Lengths differ, fewer than 2 pairs, or a value that is not finite.
     """
-    differences = _differences(a, b)
-    interval = t_interval(differences, level)
-    error = float(differences.std()) / math.sqrt(len(differences))
-    if error == 0:
-        p = float(interval.value == 0)
-    else:
-        p = student_t_tails(interval.value / error, len(differences) - 1)
-    return Difference(interval.value, interval.low, interval.high, p)
+    apart = _differences(a, b)
+    return from_errors(float(apart.mean()), [(_error(apart, a, b), len(apart) - 1)], level)
+
+
+def welch(a: Tensor, b: Tensor, level: float = 0.95) -> Difference:
+    """The difference of the means of independent values `(N,)` and `(M,)`. Welch (1947).
+
+    Raises:
+        DataError: Fewer than 2 values on a side, or one that is not finite.
+    """
+    sides = [_check_values(x, "values") for x in (a, b)]
+    errors = [(_error(x, x), len(x) - 1) for x in sides]
+    return from_errors(float(sides[0].mean() - sides[1].mean()), errors, level)
+
+
+def from_errors(
+    value: float, errors: Sequence[tuple[float, float]], level: float = 0.95
+) -> Difference:
+    """A difference of independent estimates, by their standard errors and what these rest on.
+
+    Student's t with the degrees of freedom of Satterthwaite (1946).
+
+    Arguments:
+        value: The difference.
+        errors: A standard error and its degrees of freedom for each estimate; inf where it is as good as
+            known.
+        level: Of the interval.
+    """
+    total = sum(error**2 for error, _ in errors)
+    if total == 0:
+        return Difference(value, value, value, None)
+    slack = sum((error**2 / total) ** 2 / df for error, df in errors)
+    df, error = 1 / slack if slack else math.inf, math.sqrt(total)
+    reach = error * student_t_quantile(0.5 + _checked(level) / 2, df)
+    return Difference(value, value - reach, value + reach, student_t_tails(value / error, df))
+
+
+def _error(values: Tensor, *sources: Tensor) -> float:
+    """The standard error of a mean; 0 where values differ by the rounding of their sources at most."""
+    error = float(values.double().std()) / math.sqrt(len(values))
+    return error if error > 1e-12 * max(float(x.abs().max()) for x in sources) else 0.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values, in their order, adjusted for there being several of them. Holm (1979).
 
-    To call those below 0.05 significant errs anywhere in the table with a chance of at most 0.05.
+    To call those below 0.05 significant errs anywhere among them with a chance of at most 0.05, if they are
+    all that were looked at: tests that were chosen by the data count with those they were chosen from.
 
     Raises:
         DataError: A value is not between 0 and 1.

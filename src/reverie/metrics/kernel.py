@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .checks import check_features
+from .checks import check_features, check_spread
 
 BLOCK = 2**20
 """How many pairs are held at a time."""
@@ -37,9 +37,11 @@ def kid(real: Tensor, fake: Tensor, block: int = BLOCK) -> KernelDistance:
     where the sets differ, and up to sqrt 2 too large where they do not.
 
     Raises:
-        DataError: Fewer than 3 samples on a side, or features that do not fit together.
+        DataError: Fewer than 3 samples on a side, all the same on one, or features that do not fit
+            together.
     """
     check_features(3, real=real, generated=fake)
+    check_spread(real=real, generated=fake)
     x, y = real.double(), fake.double()
     n, m = len(x), len(y)
     own_x, own_y = (_sums(z, z, block, others=True)[0] for z in (x, y))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, DataError
 from .checks import check_features
+from .two_sample import standardised
 
 LEAST_VARIANCE = 1e-6
 """Where a centre's variance stops, in units of the training variance: on a copy it would fall to 0."""
@@ -125,7 +126,7 @@ def feature_likelihood_divergence(
     check_features(2, train=train)
     check_features(4, test=test)
     check_features(1, train=train, test=test, generated=generated)
-    train, test, generated = _standardised(train, test, generated)
+    train, test, generated = _varying(train, test, generated)
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(test), generator=generator).to(test.device)
     chosen = torch.randperm(len(generated), generator=generator).to(test.device)
@@ -163,15 +164,12 @@ def _joint(x: Tensor, centres: Tensor, variances: Tensor) -> tuple[Tensor, Tenso
     return -0.5 * (square / scale + x.shape[1] * (2 * math.pi * scale).log()), square
 
 
-def _standardised(train: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+def _varying(train: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
     """All sets in the training set's mean and deviation, without the features that are constant in all."""
-    sets = [x.double() for x in (train, *others)]
-    varying = [(x != sets[0][0]).any(0) for x in sets]
+    varying = [(x.double() != train[0].double()).any(0) for x in (train, *others)]
     if not varying[0].any():
         raise DataError(
             f"train features need one that varies; found {len(train)} times the same sample"
         )
     varies = torch.stack(varying).any(0)
-    # The deviation of equal numbers is a rounding error, not 0.
-    mean, deviation = sets[0].mean(0), torch.where(varying[0], sets[0].std(0), 1.0)
-    return tuple(((x - mean) / deviation)[:, varies] for x in sets)
+    return tuple(x[:, varies] for x in standardised(train, *others))

@@ -86,11 +86,6 @@ def expected_coverage(real: int, fake: int, k: int = 5) -> float:
     return 1 - product
 
 
-def kth_neighbour(x: Tensor, k: int, block: int = BLOCK) -> Tensor:
-    """The distance of each of `(N, D)` to its k-th nearest other, `(N,)`, in float64."""
-    return nearest(x, x, k, exclude_self=True, block=block).distance[:, -1]
-
-
 def nearest(
     x: Tensor, y: Tensor, k: int = 1, *, exclude_self: bool = False, block: int = BLOCK
 ) -> Neighbours:

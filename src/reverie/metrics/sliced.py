@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from .checks import check_features
+from .checks import check_features, check_spread
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,12 @@ class Sliced:
         w1_error: Of `w1`.
         w2_squared: The mean W2^2.
         w2_squared_error: Of `w2_squared`.
-        dimension: D.
     """
 
     w1: float
     w1_error: float
     w2_squared: float
     w2_squared_error: float
-    dimension: int
-
-    @property
-    def mind(self) -> float:
-        """MIND as torch-fidelity defines it: 3 D times `w2_squared`, of the scale of a Frechet distance."""
-        return 3 * self.dimension * self.w2_squared
 
 
 def sliced_wasserstein(
@@ -53,9 +46,11 @@ def sliced_wasserstein(
         chunk: How many at a time.
 
     Raises:
-        DataError: An empty set, features that do not fit together, or fewer than 2 directions.
+        DataError: Fewer than 2 samples in a set, all the same in one, features that do not fit together,
+            or fewer than 2 directions.
     """
-    check_features(first=a, second=b)
+    check_features(2, first=a, second=b)
+    check_spread(first=a, second=b)
     if directions < 2:
         raise DataError(f"an error over directions needs at least 2 of them; found {directions}")
     generator = torch.Generator().manual_seed(seed)
@@ -76,7 +71,6 @@ def sliced_wasserstein(
         w1_error=float(w1.std()) / root,
         w2_squared=float(w2.mean()),
         w2_squared_error=float(w2.std()) / root,
-        dimension=a.shape[1],
     )
 
 

@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 from ..errors import ConfigError
 from .checks import check_features
+from .distances import BLOCK
 from .intervals import binomial_upper_tail, normal_cdf
+from .neighbours import nearest
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class ClassifierTest:
 
 
 def nearest_neighbour_test(
-    real: Tensor, generated: Tensor, seed: int, chunk: int = 1000
+    real: Tensor, generated: Tensor, seed: int, block: int = BLOCK
 ) -> NeighbourTest:
     """The 1-NN two-sample test of Lopez-Paz & Oquab (2017), with the null of Schilling (1986).
 
@@ -61,21 +63,22 @@ def nearest_neighbour_test(
         real: `(N, D)`.
         generated: `(M, D)`.
         seed: Decides between neighbours at equal distance, e.g. duplicates, and nothing else.
-        chunk: Samples compared with all others at once.
+        block: How many distances are held at a time.
 
     Raises:
         DataError: A set has fewer than 2 samples, or cannot be used.
     """
     check_features(2, real=real, generated=generated)
     n, m = len(real), len(generated)
-    pooled = torch.cat([real, generated]).double()
+    pooled = torch.cat([real, generated])
     # The first of equally near samples wins: in the sets' own order, real ones always would.
     order = torch.randperm(n + m, generator=torch.Generator().manual_seed(seed)).to(pooled.device)
-    nearest = _nearest_other((pooled - pooled.mean(0))[order], chunk)
+    shuffled = pooled[order]
+    neighbour = nearest(shuffled, shuffled, exclude_self=True, block=block).index[:, 0]
     is_real = order < n
-    right = is_real == is_real[nearest]
+    right = is_real == is_real[neighbour]
     accuracy = float(right.double().mean())
-    expected, deviation = label_moments(nearest, n, m)
+    expected, deviation = label_moments(neighbour, n, m)
     return NeighbourTest(
         accuracy=accuracy,
         real=float(right[is_real].double().mean()),
@@ -87,17 +90,17 @@ def nearest_neighbour_test(
     )
 
 
-def label_moments(nearest: Tensor, n: int, m: int) -> tuple[float, float]:
-    """Mean and deviation of the share of samples labelled as their nearest `(n + m,)` is, over all ways to
-    label n of them real and m generated.
+def label_moments(neighbour: Tensor, n: int, m: int) -> tuple[float, float]:
+    """Mean and deviation of the share of samples labelled as their nearest `neighbour` `(n + m,)`, over all
+    ways to label n of them real and m generated.
 
-    The variance is a sum over pairs of arrows i -> nearest(i), by the samples that two arrows touch in all:
-    two (the same pair, which agrees or not together), three (all must be alike), or four.
+    The variance is a sum over pairs of arrows i -> neighbour(i), by the samples that two arrows touch in
+    all: two (the same pair, which agrees or not together), three (all must be alike), or four.
     """
     total = n + m
-    arrows = torch.arange(total, device=nearest.device)
-    mutual = int((nearest[nearest] == arrows).sum())
-    received = nearest.bincount(minlength=total)
+    arrows = torch.arange(total, device=neighbour.device)
+    mutual = int((neighbour[neighbour] == arrows).sum())
+    received = neighbour.bincount(minlength=total)
     # Ordered pairs of arrows with one sample in common: the target of both, or the end of one alone.
     shared = int((received * (received - 1)).sum()) + 2 * (total - mutual)
     apart = total * (total - 1) - mutual - shared
@@ -148,13 +151,20 @@ def classifier_test(
     train, held = (
         torch.cat(parts) for parts in zip(*(x.tensor_split(2) for x in sides), strict=True)
     )
-    # The deviation of equal numbers is a rounding error, not 0.
-    mean, varies = train.mean(0), (train != train[0]).any(0)
-    deviation = torch.where(varies, train.std(0), 1.0)
-    weights = fit_logistic((train - mean) / deviation, _labels(train), penalty)
-    called_real = _with_one((held - mean) / deviation) @ weights > 0
+    x, x_held = standardised(train, held)
+    weights = fit_logistic(x, _labels(train), penalty)
+    called_real = _with_one(x_held) @ weights > 0
     right = int((called_real == (_labels(held) > 0)).sum())
     return ClassifierTest(right / len(held), len(held), binomial_upper_tail(right, len(held)))
+
+
+def standardised(fitted: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+    """All `(N, D)` in the mean and deviation of the first; a feature constant there keeps its unit."""
+    fitted = fitted.double()
+    # The deviation of equal numbers is a rounding error, not 0.
+    varies = (fitted != fitted[0]).any(0)
+    mean, deviation = fitted.mean(0), torch.where(varies, fitted.std(0), 1.0)
+    return tuple((x.double() - mean) / deviation for x in (fitted, *others))
 
 
 def fit_logistic(x: Tensor, labels: Tensor, penalty: float = 1.0, steps: int = 100) -> Tensor:
@@ -196,15 +206,3 @@ def _labels(stacked: Tensor) -> Tensor:
 
 def _with_one(x: Tensor) -> Tensor:
     return F.pad(x, (0, 1), value=1.0)
-
-
-def _nearest_other(x: Tensor, chunk: int) -> Tensor:
-    """The index of each sample's nearest other, `(N,)`; the first of equally near ones."""
-    found = []
-    for first in range(0, len(x), chunk):
-        part = x[first : first + chunk]
-        distances = torch.cdist(part, x)
-        rows = torch.arange(len(part), device=x.device)
-        distances[rows, first + rows] = math.inf
-        found.append(distances.argmin(1))
-    return torch.cat(found)

@@ -1,6 +1,6 @@
 """What a model is: networks, the phases that train them, and what it can do once trained.
 
-This file and `train.py` are the whole training contract. A VAE has one phase; a GAN has two.
+This file and `training.py` are the whole training contract. A VAE has one phase; a GAN has two.
 """
 
 from __future__ import annotations

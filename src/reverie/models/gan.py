@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from ..config import Section
 from ..errors import ConfigError
-from ..losses.adversarial import Game, NonSaturating, Wasserstein
+from ..losses.adversarial import Game, NonSaturating
 from ..losses.augmentation import Augmentation, NoAugmentation
 from ..losses.penalties import NoPenalty, Penalty
 from ..networks import MLP, Conv, Network
@@ -103,8 +103,8 @@ class GAN(Model):
 
     @override
     def phases(self) -> list[Phase]:
-        unit = "" if isinstance(self.config.game, Wasserstein) else "nats"
-        critic = {"game": unit, "penalty": "", "gap": "logits"}
+        unit, score = ("nats", "logits") if self.config.game.logarithmic else ("", "")
+        critic = {"game": unit, "penalty": "", "gap": score}
         return [
             Phase(
                 name="critic",
@@ -184,7 +184,7 @@ class GAN(Model):
     @override
     def health(self, parts: Mapping[str, float], done: float) -> str:
         gap = parts["critic/gap"]
-        if isinstance(self.config.game, Wasserstein):
+        if not self.config.game.logarithmic:
             return f"the critic puts real and generated {gap:.2f} apart"
         if gap > 8:
             return f"the critic wins by {gap:.1f} logits: the generator learns little from it"
