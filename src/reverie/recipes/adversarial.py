@@ -18,8 +18,9 @@ def gan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
     """The fully connected GAN of every tutorial: noise 100, 256-512-1024-784 against 512-256-1.
 
     Run:     reverie train gan --data mnist
-    Takes:   not measured yet.
-    Expect:  not measured yet.
+    Takes:   33.4 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
+    Expect:  FD[lenet-mnist-v1@ea277212] 39.4; coverage[lenet-mnist-v1@ea277212] 0.8352 (1 seed,
+             AMD EPYC, 2 cores, 1 thread, bfloat16, commit 4bf196325e).
     Differs: Goodfellow et al. (2014) use maxout and dropout; this is the tutorials' form.
     """
     model = GANConfig(
@@ -91,8 +92,9 @@ def r3gan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
     """The modern default: a relativistic game, R1 and R2, convolutions without norms, EMA.
 
     Run:     reverie train r3gan --data mnist
-    Takes:   not measured yet.
-    Expect:  not measured yet.
+    Takes:   17.8 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
+    Expect:  FD[lenet-mnist-v1@ea277212] 13.53; coverage[lenet-mnist-v1@ea277212] 0.827 (1 seed,
+             AMD EPYC, 2 cores, 1 thread, bfloat16, commit 257fa8d89e).
     Differs: Huang et al. (2024) have residual networks of 20 M parameters each and see 250 M images;
              these are two strided convolutions and a dense layer each, for a CPU.
     """
