@@ -10,7 +10,6 @@ from reverie.evaluation.pages import nearest_pixels, neighbours
 from reverie.loading import Loaded
 from reverie.metrics.neighbours import nearest
 from reverie.pictures import grid, to_png
-from reverie.runs import RunFolder
 from reverie.verdict import verdict
 
 N = 1500
@@ -265,7 +264,7 @@ def test_the_page_shows_the_nearest_over_their_neighbours(
         return grid(sheet, columns)
 
     monkeypatch.setattr("reverie.evaluation.pages.grid", keep)
-    path = neighbours(judged, RunFolder(judged.loaded.folder))
+    path = neighbours(judged, judged.loaded.folder / "neighbours.png")
     rows = shown[0].unflatten(0, (3, 16))
     assert torch.allclose(rows[0, :3], copies, atol=1e-6)
     assert torch.allclose(rows[1, :3], copies) and torch.allclose(rows[2, :3], copies)
