@@ -78,7 +78,7 @@ def test_two_files_are_all_that_a_model_needs(folder, tmp_path_factory):
         expected = model.sample(64, noise_of(0))
         assert loaded.sample(4, seed=0).shape == (4, 1, 3, 3)
         assert torch.equal(loaded.model.sample(64, noise_of(0)), expected)
-    assert (loaded.info.step, loaded.info.averaged, loaded.info.spec) == (7, False, SPEC)
+    assert (loaded.card.step, loaded.card.averaged, loaded.card.spec) == (7, False, SPEC)
 
 
 def test_both_files_are_formats_that_cannot_run_code(folder):

@@ -115,7 +115,7 @@ def test_a_kill_before_any_file_operation_of_a_run_leaves_it_whole(
         assert last_step(parts) >= reached
         reached = last_step(parts)
         if (parts / "model.json").exists():
-            assert Loaded(parts).info.step in (reached, reached - 1)
+            assert Loaded(parts).card.step in (reached, reached - 1)
     assert count > 40  # a save takes fewer: every moment of one was met
     assert_bit_equal(parts, whole)
     assert not [path for path in parts.rglob(".*") if path.name != ".lock"]
@@ -199,7 +199,7 @@ def test_a_signal_saves_and_prints_the_command_to_go_on(
     assert (
         ended.err == f"error: stopped at step 3 of 6, saved. Go on with: reverie resume {parts}\n"
     )
-    assert last_step(parts) == Loaded(parts).info.step == 3
+    assert last_step(parts) == Loaded(parts).card.step == 3
     assert processes.run("resume", parts, prelude=UNJUDGED).code == 0
     assert_bit_equal(parts, whole)
 
@@ -294,7 +294,7 @@ def test_a_disk_full_at_the_end_keeps_the_old_checkpoint_and_says_so(
     place = run / "checkpoint" / "step-0000000004"
     assert f"error: {place}: not written, the disk is full (0 MB free); " in ended.err
     assert "Traceback" not in ended.err
-    assert last_step(run) == Loaded(run).info.step == 2
+    assert last_step(run) == Loaded(run).card.step == 2
     assert not [path for path in run.rglob(".*") if path.name != ".lock"]
     os.remove(disk / "filler")
     assert processes.run("resume", run, prelude=UNJUDGED).code == 0
@@ -307,7 +307,7 @@ def test_a_disk_full_when_a_finished_run_is_resumed_loses_nothing(processes, pic
     before = state_of(run)[0]
     subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], capture_output=True)
     assert processes.run("resume", run).code == 5
-    assert last_step(run) == Loaded(run).info.step == before == 2
+    assert last_step(run) == Loaded(run).card.step == before == 2
 
 
 def test_a_limit_on_file_sizes_is_named_and_keeps_the_old_checkpoint(
@@ -320,7 +320,7 @@ def test_a_limit_on_file_sizes_is_named_and_keeps_the_old_checkpoint(
         ended.code == 5
         and "not written, files of this size are not allowed here (ulimit -f)" in ended.err
     )
-    assert last_step(run) == Loaded(run).info.step == 1
+    assert last_step(run) == Loaded(run).card.step == 1
 
 
 def test_a_read_only_disk_is_named(processes, pictures, tmp_path, disk):
@@ -384,7 +384,7 @@ def test_weights_that_are_not_finite_are_never_saved(processes, pictures, tmp_pa
     """)
     ended = processes.run(*gan(pictures, run, 9, *SMALL), prelude=UNJUDGED + spoils)
     assert ended.code == 4 and "became nan at step 3; step 2 is kept" in ended.err, ended.err
-    assert last_step(run) == Loaded(run).info.step == 2
+    assert last_step(run) == Loaded(run).card.step == 2
 
 
 # ---- what a run rests on

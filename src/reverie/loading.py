@@ -59,6 +59,9 @@ class Loaded:
     Arguments:
         folder: Where `model.json` and `model.safetensors` are.
         device: Where to compute.
+
+    Attributes:
+        card: Everything `model.json` says.
     """
 
     def __init__(self, folder: Path, device: Device = "auto") -> None:
@@ -82,11 +85,6 @@ class Loaded:
     def config(self) -> Any:
         """The model's settings."""
         return self.card.model
-
-    @property
-    def info(self) -> Card:
-        """Everything `model.json` says."""
-        return self.card
 
     @property
     def can(self) -> tuple[str, ...]:

@@ -220,7 +220,7 @@ def test_metrics_say_what_they_rest_on(tmp_path, data):
     split = {"split": "test", "train": 50, "test": 20}
     assert tree["data"] == {"name": "d", "fingerprint": dataset.fingerprint, **split}
     assert (tree["weights"], tree["step"]) == ("average", 11)
-    assert tree["model_sha256"] == Loaded(tmp_path / "vae").info.weights
+    assert tree["model_sha256"] == Loaded(tmp_path / "vae").card.weights
     assert {"reverie", "torch", "machine", "time", "seed"} <= set(tree)
 
 
