@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .artifact import Card, load_model
+from .artifact import load_model
 from .errors import CapabilityError, ConfigError, did_you_mean
 from .hardware import Device, laid_out, pick_device
 from .models.base import (

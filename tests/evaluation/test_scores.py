@@ -1,9 +1,11 @@
 """Scores whose uncertainty or fit needs more than the score itself."""
 
+import math
+
 import pytest
 import torch
 
-from reverie.evaluation.scores import divergence, sliced, two_samples
+from reverie.evaluation.scores import divergence, leaving_out, sliced, two_samples
 from reverie.loading import Loaded
 
 
@@ -65,3 +67,12 @@ def test_an_accuracy_that_is_best_at_one_half_is_not_ranked(judged, by_metric):
     records = by_metric(two_samples(judged(x + 1e-3, x, x)))
     assert records["1-NN accuracy"].value < 0.1
     assert [record.direction for record in records.values()] == ["none", "none"]
+
+
+def test_a_mean_left_out_in_groups_has_the_standard_error_of_the_mean():
+    """Of 1000 draws of N(0, 1) their own sd over sqrt 1000; the jackknife's is known to one in sqrt 18."""
+    x = torch.randn(1000, 1, generator=torch.Generator().manual_seed(0))
+    found = leaving_out(x, lambda part: float(part.mean()), seed=0)
+    assert found["uncertainty"] == pytest.approx(float(x.std()) / math.sqrt(1000), rel=4 / 18**0.5)
+    assert found["method"] == "grouped jackknife of the samples"
+    assert leaving_out(x[:19], lambda part: float(part.mean()), seed=0) == {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -121,56 +123,75 @@ def sliced(subject: Subject) -> list[Record]:
     """The Wasserstein distance averaged over directions."""
     held_out, samples = subject.features("held out"), subject.features("samples")
     found = sliced_wasserstein(held_out, samples, seed=subject.seed)
-    error = sliced_spread(held_out, samples, subject.seed)
+    # Directions are the same for all models; a quarter of them has nearly the same spread.
+    error = leaving_out(
+        samples,
+        lambda x: sliced_wasserstein(held_out, x, seed=subject.seed, directions=128).w1,
+        subject.seed,
+    )
     reference = instead(subject, lambda x: sliced_wasserstein(held_out, x, seed=subject.seed).w1)
     return [
         scored(
             subject,
             "sliced Wasserstein",
             found.w1,
-            uncertainty=error,
-            method="grouped jackknife of the samples" if error is not None else "",
             reference=reference,
-        ).with_degrees(LEFT_OUT - 1 if error is not None else None)
+            **error,
+        ).with_degrees(LEFT_OUT - 1 if error else None)
     ]
 
 
-def sliced_spread(real: Tensor, fake: Tensor, seed: int) -> float | None:
-    """One standard error of the sliced distance from the draw of generated features `(M, D)`.
+def leaving_out(x: Tensor, score: Callable[[Tensor], float], seed: int) -> dict[str, Any]:
+    """One standard error of a score from the draw of samples `(N, *shape)`, and how it was made.
 
-    The spread as each of some groups is left out in turn, as for the Frechet distance. None where there
+    The spread as each of some groups is left out in turn, as for the Frechet distance. Empty where there
     are too few samples for groups of two, or those of one group alone differ from the rest.
     """
-    if len(fake) < 2 * LEFT_OUT:
-        return None
+    if len(x) < 2 * LEFT_OUT:
+        return {}
     generator = torch.Generator().manual_seed(mix(seed, 8))
-    group = torch.randperm(len(fake), generator=generator).to(fake.device) % LEFT_OUT
+    group = torch.randperm(len(x), generator=generator).to(x.device) % LEFT_OUT
     try:
-        values = [
-            # Directions are the same for all models; a quarter of them has nearly the same spread.
-            sliced_wasserstein(real, fake[group != g], seed=seed, directions=128).w1
-            for g in range(LEFT_OUT)
-        ]
+        values = [score(x[group != g]) for g in range(LEFT_OUT)]
     except DataError:
-        return None
+        return {}
     spread = float(torch.tensor(values, dtype=torch.float64).std())
-    return spread * (LEFT_OUT - 1) / math.sqrt(LEFT_OUT)
+    spread *= (LEFT_OUT - 1) / math.sqrt(LEFT_OUT)
+    return {"uncertainty": spread, "method": "grouped jackknife of the samples"}
 
 
 def diversity(subject: Subject) -> list[Record]:
     """The effective number of samples, and the classifier score where the extractor has classes."""
     reference = instead(subject, vendi_score)
     reference["held-out data"] = vendi_score(subject.features("held out"))
-    vendi = vendi_score(subject.features("samples"))
-    records = [scored(subject, "Vendi score", vendi, "higher", reference=reference, order=1)]
+    samples, seed = subject.features("samples"), subject.seed
+    error = leaving_out(samples, vendi_score, seed)
+    vendi = scored(
+        subject,
+        "Vendi score",
+        vendi_score(samples),
+        "higher",
+        reference=reference,
+        order=1,
+        **error,
+    ).with_degrees(LEFT_OUT - 1 if error else None)
     if not subject.extractor.card.classes:
-        return records
-    value, real = (
-        classifier_score(subject.extractor.probabilities(x))
-        for x in (subject.samples, subject.held_out)
-    )
-    reference = {"held-out data": real, "at most": float(subject.extractor.card.classes)}
-    return [*records, scored(subject, "classifier score", value, "higher", reference=reference)]
+        return [vendi]
+    made, real = (subject.extractor.probabilities(x) for x in (subject.samples, subject.held_out))
+    error = leaving_out(made, classifier_score, seed)
+    reference = {
+        "held-out data": classifier_score(real),
+        "at most": float(subject.extractor.card.classes),
+    }
+    sharp = scored(
+        subject,
+        "classifier score",
+        classifier_score(made),
+        "higher",
+        reference=reference,
+        **error,
+    ).with_degrees(LEFT_OUT - 1 if error else None)
+    return [vendi, sharp]
 
 
 def divergence(subject: Subject) -> list[Record]:
