@@ -45,5 +45,7 @@ def test_the_seed_decides_the_points():
 
 
 def test_options_for_pictures_are_refused():
-    with pytest.raises(DataError, match=r"ring: holds vectors of 2 numbers; data.size, data.color and"):
+    with pytest.raises(
+        DataError, match=r"ring: holds vectors of 2 numbers; data.size, data.color and"
+    ):
         open_dataset(DataConfig(source="ring", size=8))
