@@ -70,8 +70,9 @@ def wgan_gp(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
     """WGAN with a gradient penalty: five critic turns to each of the generator.
 
     Run:     reverie train wgan-gp --data mnist
-    Takes:   not measured yet.
-    Expect:  not measured yet.
+    Takes:   17.8 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
+    Expect:  FD[lenet-mnist-v1@ea277212] 9.192; coverage[lenet-mnist-v1@ea277212] 0.6931 (1 seed,
+             AMD EPYC, 2 cores, 1 thread, bfloat16, commit ec56683a1e).
     Differs: Gulrajani et al. (2017) have wider stages and 200,000 generator steps of 1e-4; these are a
              seventieth of them and five times as long, behind a dense layer.
     """
