@@ -27,10 +27,10 @@ RECIPES: dict[str, Recipe] = {
     "conv-vae": variational.conv_vae,
     "beta-vae": variational.beta_vae,
     "gan": adversarial.gan,
-    "cgan": adversarial.cgan,
     "dcgan": adversarial.dcgan,
     "wgan-gp": adversarial.wgan_gp,
     "r3gan": adversarial.r3gan,
+    "cgan": adversarial.cgan,
 }
 
 
