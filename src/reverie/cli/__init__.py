@@ -95,6 +95,16 @@ def main() -> None:
 NO_MEMORY = "not enough memory; write a smaller train.batch or data.size, or narrower networks"
 
 
+EXHAUSTED = ("out of memory", "can't allocate memory", "not enough memory")
+"""How PyTorch's allocators say so: of a GPU by its own error, of the CPU by a bare RuntimeError."""
+
+
+def is_exhaustion(error: RuntimeError | MemoryError) -> bool:
+    """Whether memory ran out; other errors speak of memory too, such as an illegal access to it."""
+    said = str(error).partition("\n")[0]
+    return isinstance(error, MemoryError) or any(words in said for words in EXHAUSTED)
+
+
 def explain(error: ReverieError | OSError | RuntimeError | MemoryError) -> int:
     """Says in a line what went wrong, and returns the exit code; our own mistakes are raised again."""
     if isinstance(error, ReverieError):
@@ -102,7 +112,7 @@ def explain(error: ReverieError | OSError | RuntimeError | MemoryError) -> int:
     elif isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         code, text = StorageError.exit_code, f"{where}{error.strerror or error}"
-    elif isinstance(error, MemoryError) or "memory" in str(error).partition("\n")[0]:
+    elif is_exhaustion(error):
         code, text = 1, f"{NO_MEMORY} ({str(error).partition(chr(10))[0] or 'MemoryError'})"
     elif workers.is_loss(error):
         typer.echo(f"worker {os.environ.get('RANK')}: lost the others", err=True)
