@@ -99,10 +99,10 @@ EXHAUSTED = ("out of memory", "can't allocate memory", "not enough memory")
 """How PyTorch's allocators say so: of a GPU by its own error, of the CPU by a bare RuntimeError."""
 
 
-def is_exhaustion(error: RuntimeError | MemoryError) -> bool:
+def ran_out_of_memory(error: RuntimeError) -> bool:
     """Whether memory ran out; other errors speak of memory too, such as an illegal access to it."""
     said = str(error).partition("\n")[0]
-    return isinstance(error, MemoryError) or any(words in said for words in EXHAUSTED)
+    return any(words in said for words in EXHAUSTED)
 
 
 def explain(error: ReverieError | OSError | RuntimeError | MemoryError) -> int:
@@ -112,7 +112,7 @@ def explain(error: ReverieError | OSError | RuntimeError | MemoryError) -> int:
     elif isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         code, text = StorageError.exit_code, f"{where}{error.strerror or error}"
-    elif is_exhaustion(error):
+    elif isinstance(error, MemoryError) or ran_out_of_memory(error):
         code, text = 1, f"{NO_MEMORY} ({str(error).partition(chr(10))[0] or 'MemoryError'})"
     elif workers.is_loss(error):
         typer.echo(f"worker {os.environ.get('RANK')}: lost the others", err=True)
