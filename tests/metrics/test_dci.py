@@ -5,15 +5,13 @@ reference/evaluation.md, section 3.8.
 
 import itertools
 import math
-import warnings
 
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import Lasso, LogisticRegression
 
 from reverie.errors import ConfigError, DataError
-from reverie.metrics.dci import PENALTY, dci, dci_of, lasso, sparse_logistic
+from reverie.metrics.dci import PENALTY, dci, dci_of
 
 GRID = torch.tensor(list(itertools.product(range(4), range(3), range(5)))).repeat(10, 1)
 CODES = GRID.double()
@@ -63,54 +61,6 @@ def test_parts_are_weighted_by_importance():
 
 
 # ---- models
-
-
-@pytest.mark.parametrize("penalty", [0.02, 0.3])
-def test_the_lasso_is_scikit_learns(penalty):
-    """Also of columns that are nearly one another."""
-    x = drawn(0, 300, 6)
-    x[:, 1] = x[:, 0] + 0.1 * x[:, 1]
-    y = x[:, :1] - 0.5 * x[:, 3:4] + drawn(1, 300, 1)
-    model = Lasso(penalty, fit_intercept=False, tol=1e-12, max_iter=100_000)
-    expected = model.fit(x.numpy(), y.numpy()).coef_
-    found = lasso(x, y, penalty)[:, 0]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert (found == 0).tolist() == (expected == 0).tolist()
-
-
-def test_the_lasso_of_orthogonal_codes_is_a_soft_threshold():
-    """x'x = N I: w = sign(c) max(|c| - penalty, 0) of c = x'y / N."""
-    x = math.sqrt(50) * torch.linalg.qr(drawn(0, 50, 4)).Q
-    y = x @ torch.tensor([[2.0], [-0.5], [0.1], [0.0]]).double()
-    expected = torch.tensor([[1.8], [-0.3], [0.0], [0.0]]).double()
-    torch.testing.assert_close(lasso(x, y, 0.2), expected, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("penalty", [0.005, 0.05])
-def test_the_logistic_regression_is_scikit_learns(penalty):
-    x = drawn(0, 400, 5)
-    y = (x[:, 0] + 0.5 * x[:, 3] + 0.5 * drawn(1, 400)).round().clamp(-1, 1).long() + 1
-    model = LogisticRegression(C=1 / (penalty * 400), l1_ratio=1, solver="saga", tol=1e-9)
-    with warnings.catch_warnings():
-        # Older versions warn that the penalty is not named, newer ones where it is.
-        warnings.simplefilter("ignore")
-        model.set_params(max_iter=20_000).fit(x.numpy(), y.numpy())
-    weights, intercepts = sparse_logistic(x, y, 3, penalty)
-    np.testing.assert_allclose(weights.T, model.coef_, atol=1e-4)
-    free = model.intercept_ - model.intercept_.mean()
-    np.testing.assert_allclose(intercepts - intercepts.mean(), free, atol=1e-4)
-
-
-def test_equal_codes_share_their_weight():
-    x = standardised(drawn(0, 200, 2)).repeat(1, 2)
-    y = x[:, :1] + drawn(1, 200, 1)
-    weights = lasso(x, y, 0.02)
-    torch.testing.assert_close(weights[:2], weights[2:])
-    assert float(weights[0]) > 0.3
-    labels = (y[:, 0] > 0).long()
-    weights = sparse_logistic(x, labels, 2, 0.01)[0]
-    torch.testing.assert_close(weights[:2], weights[2:])
-    assert float(weights[0, 1]) > 0.3
 
 
 # ---- together

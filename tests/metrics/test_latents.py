@@ -14,8 +14,6 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from reverie.errors import ConfigError, DataError
 from reverie.metrics.latents import (
-    _logistic,
-    _standardised,
     active_units,
     aggregate_posterior,
     kl_per_dimension,
@@ -183,17 +181,6 @@ def labelled(seed, count, d=4, classes=3, noise=1.0):
     x = drawn(seed, count, d) * torch.tensor([1.0, 5.0, 0.1, 1.0])[:d] + 2
     weights = drawn(99, d, classes) / torch.tensor([1.0, 5.0, 0.1, 1.0])[:d, None]
     return x, ((x - 2) @ weights + noise * drawn(seed + 1, count, classes)).argmax(1)
-
-
-@pytest.mark.parametrize("strength", [1e-3, 1.0, 100.0])
-def test_the_weights_are_scikit_learns(strength):
-    x, y = labelled(0, 400)
-    z, _ = _standardised(x, x)
-    found = _logistic(z, y, strength, torch.zeros(5, 3, dtype=torch.float64))
-    model = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000).fit(z[:, :-1].numpy(), y)
-    torch.testing.assert_close(found[:-1].T, torch.tensor(model.coef_), rtol=0, atol=1e-4)
-    free = torch.tensor(model.intercept_)
-    torch.testing.assert_close(found[-1] - found[-1].mean(), free - free.mean(), rtol=0, atol=1e-4)
 
 
 def test_the_probe_is_scikit_learns_of_the_chosen_strength():

@@ -6,18 +6,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
-from torch.nn import functional as F
 
 from reverie.errors import ConfigError, DataError
 from reverie.metrics.intervals import binomial_upper_tail, normal_cdf
 from reverie.metrics.neighbours import nearest
 from reverie.metrics.two_sample import (
     classifier_test,
-    fit_logistic,
     label_moments,
     nearest_neighbour_test,
-    standardised,
 )
 
 
@@ -152,53 +148,6 @@ def test_nearest_neighbours_of_nan_are_refused():
 
 
 # ---- classifiers
-
-
-def test_standardised_sets_are_in_the_units_of_the_first():
-    """numpy's mean and unbiased deviation; a feature that is always 0.1 there is only shifted."""
-    x, y = 3 * drawn(0, 40, 3) + 5, drawn(1, 30, 3).float()
-    x[:, 1], y[0, 1] = 0.1, 7.1
-    a, b = standardised(x, y)
-    for found, of in ((a, x), (b, y)):
-        expected = (of.double().numpy() - x.numpy().mean(0)) / x.numpy().std(0, ddof=1)
-        np.testing.assert_allclose(found[:, ::2], expected[:, ::2], rtol=1e-10, atol=1e-12)
-    assert float(a[:, 1].abs().max()) < 1e-15 and float(b[0, 1]) == pytest.approx(7.0)
-
-
-@pytest.mark.parametrize("penalty", [0.1, 1.0, 100.0])
-@pytest.mark.parametrize("apart", [0.3, 30.0])
-def test_the_logistic_regression_is_scikit_learns(penalty, apart):
-    """Also of sets that a plane separates, whose weights only the penalty holds."""
-    labels = torch.arange(80) % 2
-    x = drawn(0, 80, 5) * torch.tensor([1.0, 2.0, 0.1, 1.0, 1.0]) + apart * labels[:, None]
-    oracle = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-10, max_iter=1000)
-    oracle.fit(x.numpy(), labels.numpy())
-    found = fit_logistic(x, labels, penalty)
-    np.testing.assert_allclose(found[:-1], oracle.coef_[0], rtol=1e-4, atol=1e-5)
-    assert float(found[-1]) == pytest.approx(oracle.intercept_[0], rel=1e-4, abs=1e-5)
-
-
-def test_the_logistic_regression_halves_steps_that_overshoot():
-    """Five samples and nearly no penalty: the sixth full Newton step from 0 raises the loss sixfold. The
-    slope at the end must be 0 all the same.
-    """
-    x = torch.tensor(
-        [[-1.4, -1.0], [0.0, 0.0], [-4.4, -0.2], [-1.3, 20.5], [0.0, -0.4]], dtype=torch.float64
-    )
-    labels = torch.tensor([1.0, 0.0, 1.0, 0.0, 1.0], dtype=torch.float64)
-    padded = torch.cat([x, torch.ones(5, 1)], 1)
-    ridge = torch.tensor([1e-4, 1e-4, 0.0], dtype=torch.float64)
-    w, losses = torch.zeros(3, dtype=torch.float64), []
-    for _ in range(7):
-        logits = padded @ w
-        losses.append(float(F.softplus(logits).sum() - labels @ logits + ridge @ w**2 / 2))
-        p = logits.sigmoid()
-        slope = padded.T @ (p - labels) + ridge * w
-        w = w - torch.linalg.solve((padded.T * (p * (1 - p))) @ padded + ridge.diag(), slope)
-    assert max(losses[i + 1] / losses[i] for i in range(6)) > 5
-    w = fit_logistic(x, labels, penalty=1e-4)
-    slope = padded.T @ ((padded @ w).sigmoid() - labels) + ridge * w
-    assert float(slope.abs().max()) < 1e-6
 
 
 def test_equal_distributions_are_rejected_at_most_as_often_as_the_level_says():

@@ -7,7 +7,7 @@ comparable. Codes are `(N, D)`, factors `(N, K)` whole numbers; all in float64.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -15,11 +15,11 @@ from torch import Tensor
 
 from ..errors import ConfigError, DataError
 from .disentanglement import check_factors, check_nominal
+from .regression import lasso, sparse_softmax_regression, standardised, with_one
 
 PENALTY = 0.02
 """On weights of standardised codes: smaller partial correlations count as none."""
 HELD_OUT = 0.2
-STEPS, TOLERANCE = 2000, 1e-9
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def dci(
         raise ConfigError(f"the L1 penalty must be above 0; found {penalty}")
     order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
     held, fitted = order.to(codes.device).tensor_split([math.ceil(HELD_OUT * len(codes))])
-    x, x_held = _standardised(codes[fitted].double(), codes[held].double())
+    x, x_held = standardised(codes[fitted], codes[held])
     importance = torch.zeros(codes.shape[1], len(columns), dtype=torch.float64)
     predicted = torch.zeros(len(columns), dtype=torch.float64)
     for k, column in enumerate(columns):
@@ -131,38 +131,6 @@ def dci_of(importance: Tensor) -> Shares:
     )
 
 
-def lasso(x: Tensor, y: Tensor, penalty: float) -> Tensor:
-    """The w that minimises |y - x w|^2 / 2N + penalty |w|_1: `(N, D)` and `(N, R)` to `(D, R)`.
-
-    Tibshirani (1996). Of equal columns, each has the same weight.
-    """
-    gram, target = x.T @ x / len(x), x.T @ y / len(x)
-    return _proximal(
-        lambda w: gram @ w - target, _largest(gram), torch.zeros_like(target), penalty
-    )
-
-
-def sparse_logistic(x: Tensor, y: Tensor, levels: int, penalty: float) -> tuple[Tensor, Tensor]:
-    """The weights `(D, L)` and intercepts `(L,)` of L1-penalised multinomial logistic regression.
-
-    They minimise the mean cross-entropy of y `(N,)` given x `(N, D)` plus penalty |w|_1; intercepts are
-    free.
-    """
-    design = torch.nn.functional.pad(x, (0, 1), value=1.0)
-    target = torch.nn.functional.one_hot(y, levels).double()
-
-    def gradient(w: Tensor) -> Tensor:
-        return design.T @ ((design @ w).softmax(1) - target) / len(x)
-
-    # Softmax has a Hessian of at most one half. Boehning (1992).
-    curvature = _largest(design.T @ design / len(x)) / 2
-    start = torch.zeros(design.shape[1], levels, dtype=torch.float64, device=x.device)
-    shrink = torch.full_like(start, penalty)
-    shrink[-1] = 0
-    weights = _proximal(gradient, curvature, start, shrink)
-    return weights[:-1], weights[-1]
-
-
 def _ordered(
     x: Tensor, y: Tensor, x_held: Tensor, y_held: Tensor, penalty: float
 ) -> tuple[Tensor, float]:
@@ -179,41 +147,11 @@ def _nominal(
 ) -> tuple[Tensor, float]:
     """The weights `(D, L)` and the gain in accuracy on held-out samples."""
     levels = 1 + max(int(y.max()), int(y_held.max()))
-    weights, intercepts = sparse_logistic(x, y, levels, penalty / math.sqrt(levels))
-    named = (x_held @ weights + intercepts).argmax(1)
+    weights = sparse_softmax_regression(x, y, levels, penalty / math.sqrt(levels))
+    named = (with_one(x_held) @ weights).argmax(1)
     common = float((y_held == y.bincount().argmax()).double().mean())
     accuracy = float((named == y_held).double().mean())
-    return weights, (accuracy - common) / (1 - common)
-
-
-def _proximal(
-    gradient: Callable[[Tensor], Tensor],
-    curvature: float,
-    start: Tensor,
-    penalty: Tensor | float,
-) -> Tensor:
-    """Minimises a smooth function plus penalty |w|_1. Beck & Teboulle (2009), FISTA, section 4.
-
-    The momentum starts anew where it points uphill: O'Donoghue & Candes (2015), section 3.2.
-    """
-    now = ahead = start
-    momentum, step = 1.0, 1 / curvature if curvature > 0 else 1.0
-    for _ in range(STEPS):
-        moved = ahead - step * gradient(ahead)
-        shrunk = moved.sign() * (moved.abs() - step * penalty).clamp_min(0)
-        if bool(((ahead - shrunk) * (shrunk - now)).sum() > 0):
-            momentum = 1.0
-        after = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
-        change = shrunk - now
-        ahead = shrunk + (momentum - 1) / after * change
-        now, momentum = shrunk, after
-        if float(change.abs().max()) <= TOLERANCE * max(1.0, float(now.abs().max())):
-            break
-    return now
-
-
-def _largest(gram: Tensor) -> float:
-    return float(torch.linalg.eigvalsh(gram)[-1])
+    return weights[:-1], (accuracy - common) / (1 - common)
 
 
 def _concentration(importance: Tensor) -> Tensor:
@@ -222,9 +160,3 @@ def _concentration(importance: Tensor) -> Tensor:
     shares = importance / torch.where(total > 0, total, 1.0)
     entropy = -torch.special.xlogy(shares, shares).sum(1) / math.log(importance.shape[1])
     return torch.where(total[:, 0] > 0, 1 - entropy, 0.0)
-
-
-def _standardised(fitted: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    mean, deviation = fitted.mean(0), fitted.std(0, correction=0)
-    scale = torch.where(deviation > 0, deviation, 1.0)
-    return (fitted - mean) / scale, (other - mean) / scale

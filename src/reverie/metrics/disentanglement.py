@@ -16,6 +16,7 @@ from ..errors import ConfigError, DataError
 from ..tensors import mix
 from .checks import check_features
 from .intervals import Interval, wilson
+from .regression import standardised
 
 BINS = 20
 """Part of MIG and modularity: values of different bins are not comparable."""
@@ -145,7 +146,7 @@ def sap(codes: Tensor, factors: Tensor, nominal: Collection[int] = (), bins: int
     """
     columns = check_factors(codes, factors)
     check_nominal(nominal, len(columns))
-    x = _standardised(codes)
+    x = standardised(codes)[0]
     ratings = torch.zeros(codes.shape[1], len(columns), dtype=torch.float64)
     for k, factor in enumerate(columns):
         if k in nominal:
@@ -153,7 +154,7 @@ def sap(codes: Tensor, factors: Tensor, nominal: Collection[int] = (), bins: int
             shares = [(joint / joint.sum(0)).amax(1).sum() / joint.shape[1] for joint in joints]
             ratings[:, k] = torch.stack(shares).cpu()
         else:
-            y = _standardised(factors[:, k : k + 1])
+            y = standardised(factors[:, k : k + 1])[0]
             ratings[:, k] = (x * y).mean(0).square().cpu()
     return _gaps(ratings)
 
@@ -282,12 +283,6 @@ def _histogram(code: Tensor, factor: Tensor, bins: int) -> Tensor:
 def _entropy(counts: Tensor) -> Tensor:
     shares = counts / counts.sum()
     return -torch.special.xlogy(shares, shares).sum()
-
-
-def _standardised(x: Tensor) -> Tensor:
-    centred = x.double() - x.double().mean(0)
-    deviation = centred.square().mean(0).sqrt()
-    return torch.where(deviation > 0, centred / deviation, 0.0)
 
 
 def _deviation(z: Tensor, quantile: float) -> Tensor:

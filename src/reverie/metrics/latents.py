@@ -6,7 +6,6 @@ prior p(z) is N(0, I); q(z) is the mean of the N posteriors. Information is in n
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import dataclass
 
@@ -17,12 +16,12 @@ from ..errors import ConfigError, DataError
 from .checks import check_features
 from .intervals import Interval, wilson
 from .neighbours import nearest
+from .regression import softmax_regression, standardised, with_one
 
 BLOCK = 2**21
 """How many log-densities are held at a time."""
 GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 VALIDATION = 0.2
-STEPS = 500
 
 
 @dataclass(frozen=True)
@@ -176,14 +175,17 @@ def linear_probe(
     kept, fitted = order.to(y.device).tensor_split([math.ceil(VALIDATION * len(order))])
     validation: dict[float, float] = {}
     start = torch.zeros(train.shape[1] + 1, len(classes), dtype=torch.float64, device=train.device)
-    x, held = _standardised(train[fitted], train[kept])
+    x, held = standardised(train[fitted], train[kept])
     for strength in sorted(grid):
         # The last strength's weights are near the next one's.
-        start = _logistic(x, y[fitted], strength, start)
-        validation[strength] = float(((held @ start).argmax(1) == y[kept]).double().mean())
+        start = softmax_regression(x, y[fitted], 1 / strength, start)
+        validation[strength] = float(
+            ((with_one(held) @ start).argmax(1) == y[kept]).double().mean()
+        )
     best = max(validation, key=lambda strength: validation[strength])
-    x, held = _standardised(train, test)
-    named = classes[(held @ _logistic(x, y, best, torch.zeros_like(start))).argmax(1)]
+    x, held = standardised(train, test)
+    weights = softmax_regression(x, y, 1 / best, torch.zeros_like(start))
+    named = classes[(with_one(held) @ weights).argmax(1)]
     most = classes[y.bincount().argmax()]
     return Probe(
         accuracy=wilson(int((named == test_labels).sum()), len(test)),
@@ -217,11 +219,6 @@ def knn_accuracy(
     return wilson(int((named == test_labels).sum()), len(test))
 
 
-class _LBFGS(torch.optim.LBFGS):
-    # As it is beneath the decorator that imports the compiler, for seconds; see optim.FusedAdam.
-    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
-
-
 def _kl(mean: Tensor, log_var: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_var.exp() - 1 - log_var)
 
@@ -246,41 +243,6 @@ def _log_ratio(mean: Tensor, log_var: Tensor, noise: Tensor, block: int) -> Tens
         density[torch.arange(len(rows), device=mean.device), rows] = own[rows]
         parts.append(own[rows] - density.logsumexp(1) + math.log(count))
     return torch.cat(parts)
-
-
-def _logistic(x: Tensor, y: Tensor, strength: float, start: Tensor) -> Tensor:
-    """The weights `(D + 1, K)` that minimise the loss of `linear_probe`; the last row are intercepts."""
-    weights = start.clone()
-    target = torch.nn.functional.one_hot(y, weights.shape[1]).double()
-    optimizer = _LBFGS(
-        [weights],
-        max_iter=STEPS,
-        tolerance_grad=1e-7,
-        tolerance_change=1e-12,
-        line_search_fn="strong_wolfe",
-    )
-
-    def loss() -> float:
-        logits = (x @ weights).log_softmax(1)
-        shrunk = weights.clone()
-        shrunk[-1] = 0
-        scale = 1 / (strength * len(x))
-        weights.grad = x.T @ (logits.exp() - target) / len(x) + scale * shrunk
-        return float(-(logits * target).sum() / len(x) + 0.5 * scale * shrunk.square().sum())
-
-    optimizer.step(loss)
-    return weights
-
-
-def _standardised(fitted: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Both, less the mean of the first over its deviation, with a column of ones for the intercepts."""
-    mean, deviation = fitted.double().mean(0), fitted.double().std(0, correction=0)
-    scale = torch.where(deviation > 0, deviation, 1.0)
-    first, second = (
-        torch.nn.functional.pad((x.double() - mean) / scale, (0, 1), value=1.0)
-        for x in (fitted, other)
-    )
-    return first, second
 
 
 def _posteriors(mean: Tensor, log_var: Tensor) -> tuple[Tensor, Tensor]:

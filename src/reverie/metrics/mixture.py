@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, DataError
 from .checks import check_features
-from .two_sample import standardised
+from .regression import standardised
 
 LEAST_VARIANCE = 1e-6
 """Where a centre's variance stops, in units of the training variance: on a copy it would fall to 0."""

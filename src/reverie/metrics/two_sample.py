@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..errors import ConfigError
 from .checks import check_features
 from .distances import BLOCK
 from .intervals import binomial_upper_tail, normal_cdf
 from .neighbours import nearest
+from .regression import logistic, standardised, with_one
 
 
 @dataclass(frozen=True)
@@ -152,57 +152,12 @@ def classifier_test(
         torch.cat(parts) for parts in zip(*(x.tensor_split(2) for x in sides), strict=True)
     )
     x, x_held = standardised(train, held)
-    weights = fit_logistic(x, _labels(train), penalty)
-    called_real = _with_one(x_held) @ weights > 0
+    weights = logistic(x, _labels(train), penalty)
+    called_real = with_one(x_held) @ weights > 0
     right = int((called_real == (_labels(held) > 0)).sum())
     return ClassifierTest(right / len(held), len(held), binomial_upper_tail(right, len(held)))
-
-
-def standardised(fitted: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-    """All `(N, D)` in the mean and deviation of the first; a feature constant there keeps its unit."""
-    fitted = fitted.double()
-    # The deviation of equal numbers is a rounding error, not 0.
-    varies = (fitted != fitted[0]).any(0)
-    mean, deviation = fitted.mean(0), torch.where(varies, fitted.std(0), 1.0)
-    return tuple((x.double() - mean) / deviation for x in (fitted, *others))
-
-
-def fit_logistic(x: Tensor, labels: Tensor, penalty: float = 1.0, steps: int = 100) -> Tensor:
-    """Weights `(D + 1,)` of the logistic regression of labels (0 or 1) `(N,)` on `(N, D)`.
-
-    Newton's method, with steps halved until they descend. The intercept comes last and is not penalised,
-    as in scikit-learn with C = 1 / penalty.
-    """
-    x, labels = _with_one(x.double()), labels.double()
-    ridge = torch.full((x.shape[1],), penalty, dtype=torch.float64, device=x.device)
-    ridge[-1] = 0
-
-    def loss(w: Tensor) -> float:
-        return float(
-            F.binary_cross_entropy_with_logits(x @ w, labels, reduction="sum") + ridge @ w**2 / 2
-        )
-
-    w = torch.zeros_like(ridge)
-    value = loss(w)
-    for _ in range(steps):
-        p = (x @ w).sigmoid()
-        gradient = x.T @ (p - labels) + ridge * w
-        curvature = (x.T * (p * (1 - p))) @ x + ridge.diag()
-        step = torch.linalg.solve(curvature, gradient)
-        decrement = float(gradient @ step)
-        if decrement < 1e-12 * max(1.0, value):
-            break
-        size = 1.0
-        while (tried := loss(w - size * step)) > value - 0.25 * size * decrement and size > 1e-8:
-            size /= 2
-        w, value = w - size * step, tried
-    return w
 
 
 def _labels(stacked: Tensor) -> Tensor:
     """1 for the first half of the rows, which are real, else 0."""
     return (torch.arange(len(stacked), device=stacked.device) < len(stacked) // 2).double()
-
-
-def _with_one(x: Tensor) -> Tensor:
-    return F.pad(x, (0, 1), value=1.0)
