@@ -180,6 +180,23 @@ def test_parts_have_ten_neighbourhoods_or_there_are_fewer(count, parts, monkeypa
     assert all(size >= 50 for size in sizes)
 
 
+def test_the_error_of_the_distance_at_infinity_is_its_spread_over_draws_of_samples(
+    subject, dataset, families, monkeypatch
+):
+    """Of 30 draws; the residuals of the line alone miss what the whole set shares."""
+    x = torch.randn(32, 800, 2, generator=torch.Generator().manual_seed(0))
+    found = []
+    for draw in x[2:] + 0.7:
+        monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0, z=draw: z[:count])
+        found += infinity(subject(families["gan"], dataset(x[0], x[1])))
+    values, errors = (
+        torch.tensor([getattr(record, name) for record in found])
+        for name in ("value", "uncertainty")
+    )
+    # A deviation of 30 values is known to a seventh; both sides' share of the line is counted twice.
+    assert 0.7 < float(errors.mean() / values.std()) < 1.6
+
+
 def test_errors_of_few_groups_say_their_degrees_of_freedom(points, by_metric):
     records = by_metric(quality(points()))
     assert {name: records[name].df for name in ("FD", "FD infinity", "coverage", "KID")} == {

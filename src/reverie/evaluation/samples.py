@@ -12,18 +12,16 @@ from torch import Tensor
 from ..errors import DataError
 from ..features import distance_name
 from ..metrics.frechet import (
-    Moments,
     frechet_distance,
     frechet_infinity,
     gaussian_floor,
     moments,
-    spread_by_subsampling,
 )
 from ..metrics.neighbours import EXPECTED_DENSITY, expected_coverage, prdc
 from ..models.base import Sampler
 from ..records import Record
 from ..tensors import mix
-from .subject import Subject
+from .subject import GROUPS, Subject
 
 NEIGHBOURS = 5
 QUICK = ("FD", "density", "coverage")
@@ -31,8 +29,6 @@ OTHERS = ("training", "gaussian")
 """What stands in the samples' place for reference."""
 COMPLETE = ("FD[", "FD infinity[", "FID")
 """Metrics whose names say already which extractor they are of."""
-GROUPS = 20
-"""Groups of samples that are left out in turn for the spread of a distance."""
 PARTS, FEWEST = 10, 4
 """Disjoint parts whose spread is that of precision, recall, density and coverage, and how many will do."""
 ROWS = {"training": "training data", "gaussian": "Gaussian baseline"}
@@ -138,7 +134,7 @@ def distance(subject: Subject) -> list[Record]:
             f"{10 * dimension:,} or more are needed"
         )
         warnings = (few, *warnings)
-    spread = None if subject.protocol.quick else jackknife(subject, real)
+    spread = None if subject.protocol.quick else subject.distance_spread
     return [
         scored(
             subject,
@@ -152,14 +148,6 @@ def distance(subject: Subject) -> list[Record]:
     ]
 
 
-def jackknife(subject: Subject, real: Moments) -> float | None:
-    """The standard error of FD; None where too few samples are left without a group."""
-    try:
-        return spread_by_subsampling(real, subject.features("samples"), subject.seed, GROUPS)
-    except DataError:
-        return None
-
-
 def infinity(subject: Subject) -> list[Record]:
     """The Frechet distance at infinitely many samples of both sides."""
     held_out, seed = subject.features("held out"), subject.seed
@@ -168,16 +156,17 @@ def infinity(subject: Subject) -> list[Record]:
         subject, lambda x: frechet_infinity(held_out, x, seed).value, ("training",)
     )
     name = distance_name(subject.extractor, subject.count)
+    drawing = subject.distance_spread
     return [
         scored(
             subject,
             "FID infinity" if name == "FID" else name.replace("FD", "FD infinity", 1),
             found.value,
-            uncertainty=found.error,
-            method="standard error of the intercept",
+            uncertainty=math.hypot(found.error, drawing) if drawing is not None else None,
+            method="standard error of the intercept, and grouped jackknife of the samples",
             reference=reference,
             warnings=warnings,
-        ).with_degrees(len(found.points) - 2)
+        ).with_degrees(len(found.points) - 2 if drawing is not None else None)
     ]
 
 

@@ -21,6 +21,7 @@ from ..features import Extractor, extractor_for, open_extractor
 from ..features.lpips import LPIPS, open_lpips
 from ..loading import Loaded
 from ..metrics.baselines import binarisation_floor, fit_levels, independent_bernoulli, ppca
+from ..metrics.frechet import moments, spread_by_subsampling
 from ..monitor import Listener
 from ..protocol import Protocol
 from ..records import Record
@@ -36,6 +37,8 @@ FITTED, WIDE = 60_000, 1024
 """Training samples that the Gaussian beside a likelihood is fitted to, and its entries, at most."""
 QUICK_ENTRIES = 2**26
 """Entries of a set of samples at most, in the quick form: 256 MiB."""
+GROUPS = 20
+"""Groups of samples that are left out in turn for the spread of a distance."""
 FEW = 50
 """Draws of the bound on every held-out sample."""
 
@@ -221,6 +224,15 @@ class Subject:
                 made = self.extractor(getattr(self, of))
             self._features[of] = made
         return self._features[of]
+
+    @cached_property
+    def distance_spread(self) -> float | None:
+        """One standard error of FD from the draw of samples; None where too few are left without a group."""
+        real, samples = moments(self.features("held out")), self.features("samples")
+        try:
+            return spread_by_subsampling(real, samples, self.seed, GROUPS)
+        except DataError:
+            return None
 
     def in_range(self, x: Tensor, chunk: int = CHUNK) -> Iterator[Tensor]:
         """Samples in the range of the model's networks, in chunks on its device."""
