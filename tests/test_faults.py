@@ -204,6 +204,28 @@ def test_a_signal_saves_and_prints_the_command_to_go_on(
     assert_bit_equal(parts, whole)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_a_trained_run_is_judged_prints_the_command_that_judges_it(
+    number, code, processes, pictures, tmp_path
+):
+    run = tmp_path / "run"
+    signalled = (
+        "import os\nfrom reverie.evaluation import session\n"
+        f"session.write_metrics = lambda *arguments: os.kill(os.getpid(), {int(number)})\n"
+    )
+    ended = processes.run(*gan(pictures, run, 2, *SMALL), prelude=signalled)
+    assert ended.code == code
+    assert ended.err == (
+        "error: trained and saved, and stopped before it was judged. "
+        f"Go on with: reverie resume {run}\n"
+    )
+    evaluated = processes.run("evaluate", run, prelude=signalled)
+    assert (ended.code, evaluated.code) == (code, code)
+    assert "the same command goes on from there" in evaluated.err
+    assert processes.run("resume", run).code == 0
+    assert (run / "metrics.json").exists() and (run / "report.html").exists()
+
+
 def test_a_second_ctrl_c_leaves_at_once_and_keeps_the_last_checkpoint(
     processes, pictures, tmp_path
 ):

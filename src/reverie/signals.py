@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from .errors import ReverieError
+
+HEARD = (signal.SIGINT, signal.SIGTERM)
 
 
 class InterruptedRunError(ReverieError):
@@ -27,7 +31,7 @@ class Signals:
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in HEARD:
                 self._before[number] = signal.signal(number, self._hear)
         return self
 
@@ -39,3 +43,32 @@ class Signals:
         if self.number and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.number = number
+
+
+@contextmanager
+def stoppable(advice: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM leave at once with this advice: for work that loses nothing by it.
+
+    Raises:
+        InterruptedRunError: One came; of a run inside that was stopped by one, this advice stands for its.
+    """
+
+    heard = [signal.SIGINT]
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        # What passes through a library's `except Exception` must not be taken for an error of its own.
+        heard[0] = signal.Signals(number)
+        raise KeyboardInterrupt
+
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, leave) for number in HEARD}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedRunError(advice, heard[0]) from None
+    except InterruptedRunError as error:
+        raise InterruptedRunError(advice, error.exit_code - 128) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

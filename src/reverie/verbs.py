@@ -32,6 +32,7 @@ from .preparing import (
 )
 from .runs import RunFolder, find_run, list_runs, new_run, now
 from .settings import Config
+from .signals import stoppable
 from .storage import write_text
 from .training import per_step, start
 from .watching import Watch
@@ -190,7 +191,9 @@ def _fit(folder: RunFolder, prepared: Prepared, world: World, listener: Listener
         fitting.resume()
         fitting.go()
         run = Run(folder, config)
-        finish(run, prepared.dataset, listener, fitting.seconds)
+        ended = "trained and saved, and stopped before it was judged. Go on with:"
+        with stoppable(f"{ended} reverie resume {run.path}"):
+            finish(run, prepared.dataset, listener, fitting.seconds)
     world.wait()
     return run
 

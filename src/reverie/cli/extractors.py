@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import DeviceOption, Json, Quiet, choice, listener_for, show, source_of
+from .options import DeviceOption, Json, Quiet, choice, listening, show, source_of
 
 
 def train(
@@ -30,8 +30,7 @@ def train(
     from ..extracting import train_extractor
     from ..features.classifier import classifier_files
 
-    listener = listener_for(as_json, quiet)
-    try:
+    with listening(as_json, quiet) as listener:
         extractor, training = train_extractor(
             source_of(data, overrides or []),
             out,
@@ -40,8 +39,6 @@ def train(
             device=choice(device),
             listener=listener,
         )
-    finally:
-        listener.ended()
     file = str(classifier_files(Path(out))[0])
     right = f"{100 * training.accuracy:.1f} % right of {training.held_out:,} held-out samples"
     lines = [

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..data import Inspection
 
 from ..protocol import Protocol
-from .options import Json, OtherData, Quiet, RunName, Seed, listener_for, show, source_of
+from .options import AGAIN, Json, OtherData, Quiet, RunName, Seed, listening, show, source_of
 
 
 def evaluate(
@@ -52,8 +52,7 @@ def evaluate(
     from ..evaluation import evaluate as judge
     from ..runs import find_run, relative_to_cwd
 
-    listener = listener_for(as_json, quiet)
-    try:
+    with listening(as_json, quiet, AGAIN) as listener:
         judge(
             run,
             data=data,
@@ -67,8 +66,6 @@ def evaluate(
             seed=seed,
             listener=listener,
         )
-    finally:
-        listener.ended()
     folder = find_run(run)
     tree = folder.read(folder.metrics)
     lines = [*judgement(tree), f"report: {relative_to_cwd(folder.report)}"]
@@ -136,11 +133,8 @@ def bench(
     """
     from ..benching import bench as run_all
 
-    listener = listener_for(as_json, quiet)
-    try:
+    with listening(as_json, quiet, AGAIN) as listener:
         result = run_all(names, data=data, budget=budget, seeds=seeds, out=out, listener=listener)
-    finally:
-        listener.ended()
     page = str(Path(out) / "comparison.html")
     if not as_json and not quiet:
         show_table(result)
@@ -196,11 +190,8 @@ def inspect(
     from ..data import inspect_source
     from ..pictures import save_png
 
-    listener = listener_for(as_json, quiet)
-    try:
+    with listening(as_json, quiet) as listener:
         found = inspect_source(source_of(path, overrides or []), listener.worked)
-    finally:
-        listener.ended()
     if found.shown:
         save_png(found.contact_sheet(), Path(out))
     result = {**found.to_dict(), "contact_sheet": out if found.shown else None}

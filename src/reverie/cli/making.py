@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import DeviceOption, Json, Quiet, RunName, listener_for, show
+from .options import DeviceOption, Json, Quiet, RunName, listening, show
 
 if TYPE_CHECKING:
     from ..preparing import Prepared
@@ -52,9 +52,8 @@ def train(
     """Train a recipe on data, judge it on held-out data, and write a run folder."""
     from .. import preparing, verbs
 
-    listener = listener_for(as_json, quiet)
     settings = [*(overrides or []), *(["data.skip_broken=true"] if skip_broken else [])]
-    try:
+    with listening(as_json, quiet) as listener:
         if dry_run:
             given = preparing.assignments(
                 budget, steps, seed=seed, device=device, precision=precision
@@ -74,8 +73,6 @@ def train(
             overrides=settings,
             listener=listener,
         )
-    finally:
-        listener.ended()
     show_run(run, as_json, quiet)
 
 
@@ -85,11 +82,8 @@ def resume(
     """Go on with a run from its last checkpoint."""
     from .. import verbs
 
-    listener = listener_for(as_json, quiet)
-    try:
+    with listening(as_json, quiet) as listener:
         made = verbs.resume(run, device=device, listener=listener)  # type: ignore[arg-type]
-    finally:
-        listener.ended()
     show_run(made, as_json, quiet)
 
 

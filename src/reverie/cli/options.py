@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,18 +43,32 @@ def show(result: Any, lines: Iterable[str], as_json: bool, quiet: bool = False) 
             typer.echo(line)
 
 
-def listener_for(as_json: bool, quiet: bool) -> Listener:
-    """Who watches: a live panel on a terminal, plain lines elsewhere, JSON lines, or nobody.
+AGAIN = "stopped, and what was done is kept: the same command goes on from there"
+
+
+@contextmanager
+def listening(as_json: bool, quiet: bool, stopped: str = "") -> Iterator[Listener]:
+    """Who watches a command: a live panel on a terminal, plain lines elsewhere, JSON lines, or nobody.
 
     Of several workers only the leading one shows anything.
+
+    Arguments:
+        as_json: Whether lines are JSON.
+        quiet: Whether nobody watches.
+        stopped: What Ctrl-C or SIGTERM leaves with, whatever is at work; empty where that knows better.
     """
     from .. import display
+    from ..signals import stoppable
 
     if quiet or os.environ.get("RANK", "0") != "0":
-        return display.Listener()
-    if as_json:
-        return display.JsonLines()
-    return display.for_a_person()
+        listener = display.Listener()
+    else:
+        listener = display.JsonLines() if as_json else display.for_a_person()
+    try:
+        with stoppable(stopped) if stopped else nullcontext():
+            yield listener
+    finally:
+        listener.ended()
 
 
 def opened(run: str, device: str | None) -> tuple[RunFolder, Loaded]:

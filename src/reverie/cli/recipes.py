@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Json, Quiet, listener_for, show
+from .options import AGAIN, Json, Quiet, listening, show
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A recipe.")]
 
@@ -57,11 +57,8 @@ def verify(
     """
     from ..verification import verify as run_all
 
-    listener = listener_for(as_json, quiet)
-    try:
+    with listening(as_json, quiet, AGAIN) as listener:
         found = run_all(name, seeds, data, listener)
-    finally:
-        listener.ended()
     if write:
         found.write()
     show(found.to_dict(), [f"Takes:   {found.takes}", f"Expect:  {found.expect}"], as_json, quiet)

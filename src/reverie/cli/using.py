@@ -17,7 +17,7 @@ from .options import (
     RunName,
     Seed,
     data_for,
-    listener_for,
+    listening,
     opened,
     show,
     write_samples,
@@ -120,13 +120,10 @@ def encode(
         raise ConfigError(f"--split is {split!r}; {did_you_mean(split, ('test', 'train'))}")
     folder, loaded = opened(run, device)
     require(loaded.model, "encode")
-    listener = listener_for(as_json, quiet)
-    try:
+    with listening(as_json, quiet) as listener:
         dataset = data_for(folder, loaded, data, listener)
         path = Path(out) if out else folder.path / f"codes-{split}.npz"
         count = write_codes(loaded, getattr(dataset, split), path, listener)
-    finally:
-        listener.ended()
     report(path, count, as_json, quiet)
 
 
@@ -137,11 +134,8 @@ def held_out(
     from ..data.drawing import drawn
     from ..data.stream import to_range
 
-    listener = listener_for(as_json, quiet)
-    try:
+    with listening(as_json, quiet) as listener:
         return to_range(drawn(data_for(folder, loaded, data, listener).test, count).x)
-    finally:
-        listener.ended()
 
 
 def report(path: Path, count: int, as_json: bool, quiet: bool) -> None:

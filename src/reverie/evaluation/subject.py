@@ -227,7 +227,7 @@ class Subject:
 
     @cached_property
     def distance_spread(self) -> float | None:
-        """One standard error of FD from the draw of samples; None where too few are left without a group."""
+        """One standard error of FD from the draw of samples; None of too few samples."""
         real, samples = moments(self.features("held out")), self.features("samples")
         try:
             return spread_by_subsampling(real, samples, self.seed, GROUPS)
