@@ -94,6 +94,8 @@ class Processes:
         """Starts `reverie` with these arguments; the prelude is Python that is run before it."""
         self.count += 1
         out, err = (self.folder / f"{self.count}.{kind}" for kind in ("out", "err"))
+        for path in (out, err):  # a child may be killed before it opens them
+            path.touch()
         pid = self.order(
             arguments=[str(argument) for argument in arguments],
             folder=str(folder or Path.cwd()),

@@ -476,6 +476,19 @@ def test_a_checkpoint_of_another_model_is_refused(processes, small_run):
     assert "put the file back as it was" in ended.err
 
 
+def test_a_config_that_was_changed_since_the_checkpoint_is_told_and_followed(
+    processes, pictures, tmp_path
+):
+    run = tmp_path / "run"
+    assert processes.run(*gan(pictures, run, 2, *SMALL), prelude=UNJUDGED).code == 0
+    config = run / "config.json"
+    config.write_text(config.read_text().replace('"budget": "2 steps"', '"budget": "3 steps"'))
+    ended = processes.run("resume", run, prelude=UNJUDGED)
+    assert ended.code == 0 and last_step(run) == 3
+    assert f"{config} has changed since step 2 was saved" in ended.out
+    assert "has changed" not in processes.run("resume", run, prelude=UNJUDGED).out
+
+
 def test_a_damaged_checkpoint_is_passed_over_and_named(processes, pictures, tmp_path):
     whole, run = tmp_path / "whole", tmp_path / "run"
     for out in (whole, run):

@@ -92,6 +92,11 @@ class Fitting:
             ) from None
         state.step, self.seconds = found.step, float(found.facts["seconds"])
         self.saved_step = found.step
+        if found.facts.get("config", self.run.config_hash) != self.run.config_hash:
+            self.listener.said(
+                f"{self.run.config} has changed since step {found.step} was saved; what follows is "
+                "trained as it says now"
+            )
         # A kill between the checkpoint and the model leaves a model of an earlier step.
         if self.plan.world.leads and not artifact.is_of_step(self.run.path, state.step):
             self.save_model()
@@ -113,7 +118,11 @@ class Fitting:
         for name, tensor in tensors.items():
             if not tensor.isfinite().all():
                 raise DivergedError(self.advice(name, state.step, math.nan))
-        facts = {"seconds": self.seconds, "steps": self.plan.steps}
+        facts = {
+            "seconds": self.seconds,
+            "steps": self.plan.steps,
+            "config": self.run.config_hash,
+        }
         checkpoint.save(self.run.checkpoint, state.step, tensors, facts)
         self.save_model()
 

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from . import __version__
 from .errors import ConfigError, ReverieError, StorageError, did_you_mean
-from .storage import half_written, remove_leftovers, write_text
+from .storage import half_written, remove_leftovers, sha256_of, write_text
 
 
 class RunFolder:
@@ -65,6 +65,11 @@ class RunFolder:
         except (OSError, ValueError, RecursionError):
             return {}
         return tree if isinstance(tree, dict) else {}
+
+    @property
+    def config_hash(self) -> str | None:
+        """The SHA-256 of config.json as it is now, as hex; None where there is none."""
+        return sha256_of(self.config) if self.config.exists() else None
 
     def update_provenance(self, facts: Mapping[str, Any]) -> None:
         """Adds facts to provenance.json."""

@@ -1,6 +1,7 @@
 """A judgement goes on where it stopped, says what it rests on, and is whole or absent."""
 
 import errno
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +116,7 @@ def test_every_record_says_what_it_rests_on(subject, families, noise_pictures, c
     judged = subject(families["vae"], data, seed=7)
     folder = RunFolder(judged.loaded.folder)
     folder.update_provenance({"seed": 5})
+    folder.config.write_text("{}")
     judge(judged, folder)
     tree = folder.read(folder.metrics)
     assert len(tree["records"]) == 6
@@ -124,6 +126,8 @@ def test_every_record_says_what_it_rests_on(subject, families, noise_pictures, c
         assert record["seeds"] == {"training": 5, "evaluation": 7}
         assert (record["weights"], record["step"], record["selection"]) == ("raw", 11, "last step")
         assert record["checkpoint"] == judged.loaded.card.weights == tree["model_sha256"]
+        assert record["config"] == hashlib.sha256(folder.config.read_bytes()).hexdigest()
+        assert record["seconds"] == tree["seconds"][record["group"]] >= 0
         assert {"reverie", "torch", "python", "commit"} == set(record["code"])
         assert record["machine"] and record["time"].endswith("+00:00")
         assert "values" not in record

@@ -155,10 +155,13 @@ def write_metrics(
 ) -> None:
     """Writes metrics.json and values.safetensors: complete records, and their values a sample."""
     facts = provenance(subject)
+    spent = {name: round(value, 2) for name, value in seconds.items()}
     values = {r.metric: r.values for r in records if r.values is not None}
     write_bytes(folder.path / "values.safetensors", safetensors.torch.save(values))
     tree = {
-        "records": [{**record.to_dict(), **facts} for record in records],
+        "records": [
+            {**record.to_dict(), **facts, "seconds": spent.get(record.group)} for record in records
+        ],
         "verdict": verdict([record.to_dict() for record in records], folder.read_log()),
         "protocol": subject.protocol.to_dict(),
         "data": facts["data"],
@@ -166,7 +169,7 @@ def write_metrics(
         "step": facts["step"],
         "model_sha256": facts["checkpoint"],
         "seed": subject.seed,
-        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+        "seconds": spent,
         "machine": facts["machine"],
         "time": facts["time"],
         **software(),
@@ -191,6 +194,7 @@ def provenance(subject: Subject) -> dict[str, Any]:
         "weights": "average" if card.averaged else "raw",
         "step": card.step,
         "checkpoint": card.weights,
+        "config": trained.config_hash,
         "selection": "last step",
         "code": software(),
         "machine": machine(),
