@@ -154,7 +154,7 @@ def ais(joint: Joint, x: Tensor, how: Annealing, seed: int, chunk: int = 64) -> 
     """
     _check(x)
     parts = enumerate(x.split(chunk))
-    return _joined([_lower(joint, part, how, mix(seed, i))[0] for i, part in parts])
+    return joined([_lower(joint, part, how, mix(seed, i))[0] for i, part in parts])
 
 
 def bdmc(
@@ -186,7 +186,7 @@ def bdmc(
         noise = noise_of(mix(mix(seed, i), 2), x.device)
         lower.append(forward)
         upper.append(_anneal(joint, part, start, betas, sizes.flip(0), how, noise))
-    return Sandwich(_joined(lower), _joined(upper))
+    return Sandwich(joined(lower), joined(upper))
 
 
 def joint_of(prior: PriorModule, decoder: nn.Module, likelihood: LikelihoodModule) -> Joint:
@@ -221,17 +221,18 @@ def bdmc_of_model(
     return bdmc(joint_of(prior, decoder, likelihood), x, posterior, how, seed)
 
 
+def joined(parts: list[Annealed]) -> Annealed:
+    """The chains of several parts of the samples as one."""
+    weights = torch.cat([part.log_weights for part in parts], dim=1)
+    return Annealed(weights, torch.cat([part.acceptance for part in parts]), parts[0].backward)
+
+
 def _check(x: Tensor) -> None:
     if not len(x):
         raise DataError("annealing needs at least 1 sample; found none")
     bad = int((~x.isfinite()).flatten(1).any(1).sum())
     if bad:
         raise DataError(f"{bad} of {len(x)} samples hold NaN or infinite values; leave them out")
-
-
-def _joined(parts: list[Annealed]) -> Annealed:
-    weights = torch.cat([part.log_weights for part in parts], dim=1)
-    return Annealed(weights, torch.cat([part.acceptance for part in parts]), parts[0].backward)
 
 
 def _mean(values: Tensor) -> tuple[float, float]:
