@@ -139,8 +139,9 @@ def take_turn(
         ):
             loss, pieces = phase.loss(batch)
         share = loss / config.accumulate if config.accumulate > 1 else loss
-        # Only this player's gradients are computed: leaking into another network is impossible.
-        share.backward(inputs=parameters)
+        # Only this player's gradients are computed: leaking into another network is impossible. Where
+        # there is no other, naming them would cost a twentieth of a small step.
+        share.backward(inputs=parameters if len(state.players) > 1 else None)
         for key, value in pieces.items():
             value = value.detach()
             parts[key] = parts[key] + value if key in parts else value
