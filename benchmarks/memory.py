@@ -1,7 +1,9 @@
-"""Peak memory of training on a memory-mapped file of 50,000 and of 500,000 images, the same steps.
+"""Peak memory of training on few and on ten times as many images, the same steps.
 
-`data.resident=false` streams batches from the file; memory must not grow with the number of images.
-The data is made on the fly and opened once beforehand, so that only training is measured.
+`data.resident=false` streams batches from a file; memory must not grow with the number of images. The
+data is made on the fly: an array of 50,000 and of 500,000 images, opened once beforehand so that only
+training is measured, and folders of 10,000 and of 100,000 pictures, opened for the first time, which
+decodes them, and then from the cache.
 """
 
 from __future__ import annotations
@@ -10,12 +12,15 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from .harness import arguments, in_turns, measure, ratio, table, write
 
-COUNTS = (50_000, 500_000)
+COUNTS, FOLDERS = (50_000, 500_000), (10_000, 100_000)
+KINDS = ("peak", "anonymous")
+Found = dict[int, list[dict[str, float]]]
 
 
 def make(path: Path, count: int) -> None:
@@ -29,6 +34,19 @@ def make(path: Path, count: int) -> None:
             0, 256, (min(5000, count - start), 28, 28, 1), np.uint8
         )
     file.flush()
+
+
+def make_folder(path: Path, count: int) -> None:
+    """Writes `count` pictures of 8 x 8 pixels in ten folders of classes."""
+    import numpy as np
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    for label in range(10):
+        (path / f"class-{label}").mkdir(parents=True)
+    for index in range(count):
+        pixels = generator.integers(0, 256, (8, 8), np.uint8)
+        Image.fromarray(pixels).save(path / f"class-{index % 10}" / f"picture-{index:07}.png")
 
 
 class EnoughError(Exception):
@@ -68,33 +86,57 @@ def status(field: str) -> float:
     return float(found[0].split()[1]) / 1024 if found else 0.0
 
 
+def growth(found: Found) -> dict[str, float]:
+    """How many times the memory for few images that for many is."""
+    small, large = found.values()
+    return {kind: ratio([f[kind] for f in large], [f[kind] for f in small]) for kind in KINDS}
+
+
+def measured(
+    folder: Path, counts: tuple[int, int], work: Callable[[Path, int], None], how: tuple[int, int]
+) -> tuple[Found, Found]:
+    """Peaks of the first opening, and of `how` many steps in so many rounds once it is cached."""
+    steps, rounds = how
+    paths = {count: folder / f"images-{count}{'.npy' if work is make else ''}" for count in counts}
+    for count, path in paths.items():
+        work(path, count)
+    first = in_turns(counts, 1, lambda count: measure("memory", 1, "one", paths[count], 1))
+    return first, in_turns(
+        counts, rounds, lambda count: measure("memory", 1, "one", paths[count], steps)
+    )
+
+
 def main() -> None:
     """Measures both sizes by turns, prints the peaks and keeps them."""
     quick = arguments(__doc__).quick
-    counts = (5_000, 50_000) if quick else COUNTS
-    steps, rounds = (300, 1) if quick else (1500, 2)
+    counts, folders = ((5_000, 50_000), (1_000, 10_000)) if quick else (COUNTS, FOLDERS)
+    how = (300, 1) if quick else (1500, 2)
     with tempfile.TemporaryDirectory() as folder:
         # The package's own cache goes with the data.
         os.environ["XDG_CACHE_HOME"] = folder
-        paths = {count: Path(folder) / f"images-{count}.npy" for count in counts}
-        for count, path in paths.items():
-            make(path, count)
-            measure("memory", 1, "one", path, 1)
-        found = in_turns(
-            counts, rounds, lambda count: measure("memory", 1, "one", paths[count], steps)
-        )
-    small, large = (found[count] for count in counts)
-    growth = {
-        kind: ratio([f[kind] for f in large], [f[kind] for f in small])
-        for kind in ("peak", "anonymous")
+        _, mapped = measured(Path(folder), counts, make, how)
+        decoded, cached = measured(Path(folder) / "folders", folders, make_folder, how)
+    sides = {"mapped": mapped, "folder, decoded": decoded, "folder, cached": cached}
+    rows: list[list[object]] = []
+    for side, found in sides.items():
+        for count, peaks in found.items():
+            rows.append([side, count, *(max(peak[kind] for peak in peaks) for kind in KINDS)])
+        rows.append([side, "ratio", *growth(found).values()])
+    table(["data", "images", "peak MB", "anonymous MB"], rows)
+    record = {
+        "steps": how[0],
+        "megabytes": _by_text(mapped),
+        "growth": growth(mapped),
+        "folders": {
+            name: {"megabytes": _by_text(found), "growth": growth(found)}
+            for name, found in (("decoded", decoded), ("cached", cached))
+        },
     }
-    rows = [
-        [f"{count} images", *(max(f[kind] for f in found[count]) for kind in growth)]
-        for count in counts
-    ]
-    table(["data", "peak MB", "anonymous MB"], [*rows, ["ratio", *growth.values()]])
-    peaks = {str(count): found[count] for count in counts}
-    write("memory", quick, {"steps": steps, "megabytes": peaks, "growth": growth})
+    write("memory", quick, record)
+
+
+def _by_text(found: Found) -> dict[str, list[dict[str, float]]]:
+    return {str(count): peaks for count, peaks in found.items()}
 
 
 if __name__ == "__main__":

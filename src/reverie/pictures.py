@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .errors import ConfigError
 from .storage import write_bytes
 
 GAP = 2
@@ -18,11 +19,28 @@ PAPER = 255
 
 
 def to_bytes(x: Tensor) -> np.ndarray:
-    """`(N, C, H, W)` in [0, 1] to uint8 `(N, H, W, 3)`; one or two channels become grey."""
+    """`(N, C, H, W)` in [0, 1] to uint8 `(N, H, W, 3)`, as they look on white paper.
+
+    One channel is grey, two are grey and alpha, three are colours, four are colours and alpha. More
+    have no such meaning: the first three are shown as colours.
+    """
     x = x.detach().float().cpu().clamp(0, 1)
-    if x.shape[1] != 3:
-        x = x[:, :3] if x.shape[1] > 3 else x[:, :1].expand(-1, 3, -1, -1)
-    return (x * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    count = x.shape[1]
+    shown = x[:, :3] if count > 2 else x[:, :1].expand(-1, 3, -1, -1)
+    if count in (2, 4):
+        alpha = x[:, -1:]
+        shown = shown * alpha + PAPER / 255 * (1 - alpha)
+    return _rounded(shown)
+
+
+def picture(x: Tensor) -> Image.Image:
+    """One picture `(C, H, W)` in [0, 1], pixel for pixel and with its alpha: L, LA, RGB or RGBA.
+
+    Of five channels or more the first three are shown, as in `to_bytes`.
+    """
+    x = x.detach().float().cpu().clamp(0, 1)[None]
+    pixels = _rounded(x if x.shape[1] <= 4 else x[:, :3])[0]
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
 def grid(x: Tensor, columns: int | None = None, side: int = 56) -> Image.Image:
@@ -56,5 +74,26 @@ def to_png(image: Image.Image) -> bytes:
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """Writes a PNG in one step."""
+    """Writes a PNG in one step.
+
+    Raises:
+        ConfigError: The name does not end with .png, and would say that it is something else.
+        StorageError: It cannot be written.
+    """
+    check_png(path)
     write_bytes(path, to_png(image))
+
+
+def check_png(path: Path) -> None:
+    """Refuses a name that would say that a picture is something else.
+
+    Raises:
+        ConfigError: It does not end with .png.
+    """
+    if path.suffix.lower() != ".png":
+        raise ConfigError(f"{path}: pictures are written as PNG; end the name with .png")
+
+
+def _rounded(x: Tensor) -> np.ndarray:
+    """`(N, C, H, W)` in [0, 1] to uint8 `(N, H, W, C)`."""
+    return (x * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).numpy()

@@ -16,7 +16,7 @@ from .errors import ConfigError
 from .loading import Loaded
 from .monitor import Listener
 from .painting import flat_2d
-from .pictures import grid, save_png
+from .pictures import grid, picture, save_png
 from .storage import write_bytes
 
 CHUNK = 1000
@@ -39,9 +39,8 @@ def write_samples(x: Tensor, path: Path, columns: int | None = None) -> Path:
     elif path.suffix == ".png":
         write_bytes(path, plots.clouds({"samples": flat_2d(x)}))
     elif path.suffix == "" and x.dim() == 4:
-        for index, picture in enumerate(x):
-            single = grid(picture[None], 1, side=1).crop((2, 2, 2 + x.shape[3], 2 + x.shape[2]))
-            save_png(single, path / f"{index:06d}.png")
+        for index, each in enumerate(x):
+            save_png(picture(each), path / f"{index:06d}.png")
     else:
         raise ConfigError(
             f"--out {path}: cannot be written in this form; end it with .npy"

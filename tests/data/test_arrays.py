@@ -42,6 +42,14 @@ def test_the_channel_axis_is_the_one_of_one_to_four(save, both, stored):
     assert dataset.spec.shape == (3, 5, 6)
 
 
+@pytest.mark.parametrize(("channels", "colours"), [(2, "grey"), (4, "red, green, blue")])
+def test_channels_that_are_shown_as_alpha_are_noted_once(tmp_path, load, channels, colours):
+    x = np.zeros((3, 5, 6, channels), np.uint8)
+    np.savez(tmp_path / "a.npz", x_train=x, x_test=x)
+    expected = f"pictures of {channels} channels are shown as {colours} and alpha, on white"
+    assert load(tmp_path / "a.npz").notes == (expected,)
+
+
 def test_three_axes_are_grey_pictures_and_two_are_vectors(save, both):
     x, dataset = both(save(PICTURES[..., 0]))
     np.testing.assert_array_equal(x, PICTURES[:, None, :, :, 0])

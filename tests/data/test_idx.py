@@ -40,6 +40,52 @@ def test_a_folder_of_the_classic_names_has_splits_and_labels(tmp_path, load, pac
     assert dataset.test.y.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_names_may_begin_with_the_data_sets(tmp_path, load, packed):
+    folder = write(tmp_path / "a", "emnist-letters-train", packed=packed)
+    write(folder, "emnist-letters-test", X[:2] + 100, Y[:2], packed)
+    dataset = load(folder)
+    np.testing.assert_array_equal(dataset.train.x, X[:, None])
+    np.testing.assert_array_equal(dataset.test.x, X[:2, None] + 100)
+    assert (dataset.train.y.tolist(), dataset.test.y.tolist()) == ([1, 0, 0, 1, 2], [1, 0])
+
+
+def test_a_pair_whose_name_tells_no_split_is_split(tmp_path, load):
+    dataset = load(write(tmp_path / "a", "foo"))
+    assert (len(dataset.train), len(dataset.test)) == (4, 1)
+    assert dataset.spec.classes == ("2", "4", "9")
+
+
+def test_a_file_beside_its_packed_one_is_read_once(tmp_path, load):
+    folder = write(write(tmp_path / "a"), packed=True)
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(b"not read")
+    assert len(load(folder).train) == 4
+
+
+@pytest.mark.parametrize(
+    "splits", [("a-train", "b-train"), ("foo", "foo-train"), ("train", "val")]
+)
+def test_files_of_several_data_sets_are_refused_with_the_names_that_are_read(
+    tmp_path, load, splits
+):
+    folder = tmp_path / "a"
+    for split in splits:
+        write(folder, split, y=None)
+    named = "-images-idx3-ubyte, ".join(splits)
+    expected = f"holds {named}-images-idx3-ubyte, which are of several .*train-images-idx3-ubyte"
+    with pytest.raises(DataError, match=expected):
+        load(folder)
+
+
+def test_test_images_alone_and_labels_of_no_images_are_refused(tmp_path, load):
+    folder = write(tmp_path / "a", "t10k", y=None)
+    with pytest.raises(DataError, match="holds t10k-images-idx3-ubyte and no images to train on"):
+        load(folder)
+    write(folder, "train", x=None)
+    with pytest.raises(DataError, match="holds train-labels-idx1-ubyte and no images of that; na"):
+        load(folder)
+
+
 def test_one_file_of_images_finds_its_labels_and_is_split(tmp_path, load):
     folder = write(tmp_path / "a", packed=True)
     dataset = load(folder / "train-images-idx3-ubyte.gz")

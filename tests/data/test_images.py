@@ -1,9 +1,12 @@
 """Folders of pictures: sizes, colours, broken files, and how they are split."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
-from reverie.data import DataConfig, open_dataset
+from reverie.data import DataConfig, images, open_dataset
+from reverie.data.entries import FolderEntries
 from reverie.errors import DataError
 
 
@@ -97,6 +100,29 @@ def test_the_split_is_seeded_disjoint_and_of_the_size_asked_for(load, put):
     assert len(first.test) == 5
     assert sorted(values(first.train) + values(first.test)) == list(range(20))
     assert values(first.test) == values(again.test) != values(other.test)
+
+
+def test_the_split_is_by_hash_of_the_name_and_pictures_lie_in_order_of_their_names(load, put):
+    stems = ["é", "z", "Z", "a-", "a", "a-b", "10", "9", "\U0001f600", "\uffee"]
+    names = sorted(f"{stem}.png" for stem in stems)
+    for level, name in enumerate(names):
+        put(name, level)
+    by_hash = sorted(names, key=lambda name: hashlib.sha256(f"7:{name}".encode()).digest())
+    dataset = load(holdout=0.3, seed=7)
+    held = sorted(map(names.index, by_hash[:3]))
+    assert values(dataset.test) == held
+    assert values(dataset.train) == [i for i in range(len(names)) if i not in held]
+
+
+def test_blocks_are_bounded_in_number_and_join_without_a_seam(load, put, monkeypatch):
+    for i in range(7):
+        put(f"{'ab'[i % 2]}/{i}.png", i)
+    whole = load().fingerprint
+    monkeypatch.setattr(images, "BLOCK_COUNT", 2)
+    entries = FolderEntries(put("a/0.png", 0).parents[1])
+    blocks = list(images.read_images(entries, DataConfig()).blocks("train"))
+    assert [len(x) for x, _ in blocks] == [2, 2, 2]
+    assert load().fingerprint == whole
 
 
 def test_adding_a_picture_moves_few_others_between_the_splits(load, put):

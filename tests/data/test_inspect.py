@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from reverie.data import DataConfig, inspect_source
+from reverie.data import DataConfig, inspect_source, open_dataset
 from reverie.errors import DataError
 
 
@@ -73,6 +73,20 @@ def test_vectors_have_a_histogram_over_their_own_range(tmp_path, inspect):
     assert (found.low, found.high, found.mean) == (-2.0, 6.0, 2.0)
     assert (found.histogram[0], found.histogram[16], found.histogram[31]) == (1, 2, 1)
     assert found.sizes is None
+
+
+@pytest.mark.parametrize("option", [{"size": 3}, {"color": "grey"}, {"flip": True}])
+def test_options_that_training_refuses_are_refused(tmp_path, inspect, option):
+    np.save(tmp_path / "x.npy", np.zeros((4, 2)))
+    for ask in (inspect, lambda path, **options: open_dataset(DataConfig(source=path, **options))):
+        with pytest.raises(DataError, match=r"x.npy: holds vectors of 2 numbers; data.size, data"):
+            ask(str(tmp_path / "x.npy"), **option)
+
+
+def test_colours_are_refused_of_pictures_with_two_channels(tmp_path, inspect):
+    np.save(tmp_path / "x.npy", np.zeros((4, 2, 5, 5), np.uint8))
+    with pytest.raises(DataError, match=r"pictures have 2 channels; data.color=rgb needs 1 or 3"):
+        inspect(tmp_path / "x.npy", color="rgb")
 
 
 def test_all_equal_vectors_do_not_fall_over(tmp_path, inspect):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -12,49 +12,39 @@ import numpy as np
 
 from ..errors import DataError
 from .config import DataConfig
+from .entries import printable
+from .members import chosen
 from .rowfile import RowFile, reading
 from .stack import Stack, StackSource
 from .values import converter
 
-TRAIN_KEYS = ("x_train", "train_x", "train_images", "images_train", "train")
-TEST_KEYS = ("x_test", "test_x", "test_images", "images_test", "test")
-WHOLE_KEYS = ("x", "images", "data", "image", "arr_0")
-LABEL_KEYS: dict[str, tuple[str, ...]] = {
-    "train": ("y_train", "train_y", "train_labels", "labels_train"),
-    "test": ("y_test", "test_y", "test_labels", "labels_test"),
-    "whole": ("y", "labels", "label", "targets", "target"),
-}
 Opener = Callable[[], IO[bytes]]
 
 
 def read_arrays(path: Path, config: DataConfig) -> StackSource:
     """A .npy of samples, or a .npz of samples and perhaps labels and a test split.
 
+    Of a .npz without a test split, validation is that. What is not read is named in a note.
+
     Raises:
-        DataError: The file is damaged or lies about its shape, needs pickle, has no samples, or
-            holds values that no picture and no vector has.
+        DataError: The file is damaged or lies about its shape, needs pickle, has no samples, leaves
+            open which are meant, or holds values that no picture and no vector has.
     """
     if path.suffix.lower() != ".npz":
-        return _source(config, _plain_rows(path), None, None, None)
+        return _source(config, [(_plain_rows(path), None)], [])
     members = _members(path)
-    lower = {key.lower(): key for key in members}
+    names = chosen(path, members)
 
-    def rows(keys: tuple[str, ...]) -> RowFile | None:
-        key = next((lower[k] for k in keys if k in lower), None)
-        return npy_rows(members[key], f"{path}[{key}]") if key is not None else None
+    def rows(key: str) -> RowFile:
+        return npy_rows(members[key], f"{path}[{key}]")
 
-    train, test = rows(TRAIN_KEYS), rows(TEST_KEYS)
-    if train is not None:
-        return _source(config, train, rows(LABEL_KEYS["train"]), test, rows(LABEL_KEYS["test"]))
-    whole = rows(WHOLE_KEYS)
-    if whole is None and len(members) == 1:
-        whole = rows(tuple(lower))
-    if whole is None:
-        raise DataError(
-            f"{path}: holds {', '.join(sorted(members)) or 'nothing'}; name the samples x (with "
-            "labels y), or x_train and x_test (with y_train and y_test)"
-        )
-    return _source(config, whole, rows(LABEL_KEYS["whole"]), None, None)
+    read = [key for pair in names for key in pair if key is not None]
+    notes: list[str] = []
+    if unread := sorted(members.keys() - set(read)):
+        listed = (", ".join(map(printable, keys)) for keys in (unread, read))
+        notes.append("{} were not read, the data is {}".format(*listed))
+    pairs = [(rows(x), rows(y) if y is not None else None) for x, y in names]
+    return _source(config, pairs, notes)
 
 
 def npy_rows(opener: Opener, where: str, size: int | None = None) -> RowFile:
@@ -116,19 +106,11 @@ def _members(path: Path) -> dict[str, Opener]:
 
 
 def _source(
-    config: DataConfig,
-    train: RowFile,
-    train_labels: RowFile | None,
-    test: RowFile | None,
-    test_labels: RowFile | None,
+    config: DataConfig, pairs: Iterable[tuple[RowFile, RowFile | None]], notes: list[str]
 ) -> StackSource:
-    notes: list[str] = []
-    stacks = [
-        _stack(rows, labels, notes)
-        for rows, labels in ((train, train_labels), (test, test_labels))
-        if rows is not None
-    ]
-    return StackSource(config, stacks[0], stacks[1] if len(stacks) > 1 else None, tuple(notes))
+    stacks = [_stack(rows, labels, notes) for rows, labels in pairs]
+    test = stacks[1] if len(stacks) > 1 else None
+    return StackSource(config, stacks[0], test, tuple(dict.fromkeys(notes)))
 
 
 def _stack(rows: RowFile, labels: RowFile | None, notes: list[str]) -> Stack:
@@ -163,6 +145,12 @@ def _arrange(rows: RowFile, notes: list[str]) -> tuple[tuple[int, ...], Rearrang
         first, last = shape[0] <= 4, shape[2] <= 4
         if first and last and shape[0] != shape[2]:
             notes.append(f"pictures of shape {shape} were read as (channels, height, width)")
+        channels = shape[0] if first else shape[2]
+        if channels in (2, 4) and (first or last):
+            colours = "grey" if channels == 2 else "red, green, blue"
+            notes.append(
+                f"pictures of {channels} channels are shown as {colours} and alpha, on white"
+            )
         if first:
             return shape, lambda x: x
         if last:

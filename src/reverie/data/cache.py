@@ -85,12 +85,21 @@ def _key(origin: Origin, config: DataConfig) -> str:
         del tree["holdout"], tree["seed"]
     if config.size is None:
         del tree["fit"]
-    parts = (origin.place, origin.files, [FORMAT, tree])
-    return "-".join([origin.name, *(_digest(part) for part in parts)])
+    files = _digest_of_files(origin.files())
+    return "-".join([origin.name, _digest(origin.place), files, _digest([FORMAT, tree])])
 
 
 def _digest(part: object) -> str:
     return hashlib.sha256(json.dumps(part).encode()).hexdigest()[:16]
+
+
+def _digest_of_files(files: Iterable[tuple[str, int, int]]) -> str:
+    """One digest of all files, whatever their order, so that none has to be held for sorting."""
+    total = 0
+    for name, size, changed in files:
+        text = f"{name}\0{size}\0{changed}".encode("utf-8", "surrogatepass")
+        total += int.from_bytes(hashlib.sha256(text).digest())
+    return _digest(total)
 
 
 def _build(folder: Path, origin: Origin, config: DataConfig, progress: Progress | None) -> Dataset:

@@ -8,10 +8,12 @@ import stat
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from ..errors import DataError
+from .names import Names, in_order
 from .rowfile import UNREADABLE, reading, reason_of
 
 PICTURE_ENDINGS = frozenset(
@@ -28,7 +30,7 @@ class BrokenFileError(Exception):
 
 
 class Entries(Protocol):
-    """Named files: names are relative, with `/` between folders, and sorted."""
+    """Pictures by name: names are relative, with `/` between folders, and sorted."""
 
     @property
     def where(self) -> str:
@@ -36,8 +38,8 @@ class Entries(Protocol):
         ...
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of every file but what operating systems leave behind."""
+    def names(self) -> Names:
+        """Of every picture, broken or not, but what operating systems leave behind."""
         ...
 
     def open(self, name: str) -> IO[bytes]:
@@ -63,19 +65,27 @@ def printable(name: str) -> str:
 
 
 class FolderEntries:
-    """The files below a folder. Each real folder is listed once, so loops of links end."""
+    """The pictures below a folder. Each real folder is listed once, so loops of links end."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.where = str(folder)
-        self.files = tuple(sorted(_walk(folder)))
-        self.names = tuple(name for name, _, _ in self.files)
+
+    @property
+    def names(self) -> Names:
+        """Of every picture, broken or not; the folder is listed when they are first asked for."""
+        return self._listed[0]
+
+    def files(self) -> Iterator[tuple[str, int, int]]:
+        """Name, bytes and time of change of each file below, as they come; nothing is kept."""
+        return ((name, *_stamp(entry)) for name, entry in _walk(self._folder))
 
     def open(self, name: str) -> IO[bytes]:
         """The file, to be read from its start; raises `BrokenFileError`."""
-        path = self._folder / name
+        # A Path would intern the name, in a table that keeps the size of its fullest hour.
+        path = os.path.join(self.where, name)
         try:
-            status = path.stat()
+            status = os.stat(path)
             # Opening a pipe would wait forever for somebody to write.
             if not stat.S_ISREG(status.st_mode):
                 raise BrokenFileError("is no regular file")
@@ -86,11 +96,15 @@ class FolderEntries:
 
     def notes(self) -> tuple[str, ...]:
         """What a person should know of the listing."""
-        return _other_files(self.names)
+        return _other_files(self._listed[1])
+
+    @cached_property
+    def _listed(self) -> tuple[Names, Counter[str]]:
+        return _pictures(name for name, _ in _walk(self._folder))
 
 
 class ZipEntries:
-    """The files in a zip archive, read into memory one by one.
+    """The pictures in a zip archive, read into memory one by one.
 
     Raises:
         DataError: It is damaged or encrypted, or has names that leave the archive.
@@ -105,8 +119,8 @@ class ZipEntries:
         kept = [m for m in members if not _is_nuisance(_parts(m.filename))]
         self._members = {_plain(m.filename): m for m in kept}
         self._doubles = len(kept) - len(self._members)
-        self.names = tuple(sorted(self._members))
         self._refuse_encrypted()
+        self.names, self._others = _pictures(self._members)
 
     def open(self, name: str) -> IO[bytes]:
         """The file, to be read from its start; raises `BrokenFileError`."""
@@ -128,43 +142,44 @@ class ZipEntries:
     def notes(self) -> tuple[str, ...]:
         """What a person should know of the listing."""
         doubles = f"{self._doubles} entries were replaced by later ones of the same name"
-        return (*((doubles,) if self._doubles else ()), *_other_files(self.names))
+        return (*((doubles,) if self._doubles else ()), *_other_files(self._others))
 
     def _refuse_encrypted(self) -> None:
-        locked = [name for name in self.names if self._members[name].flag_bits & 1]
+        locked = [name for name, member in self._members.items() if member.flag_bits & 1]
         if locked:
             raise DataError(
                 f"{self.where}: {len(locked)} entries are encrypted, e.g. "
-                f"{printable(locked[0])}; pack the archive without a password"
+                f"{printable(min(locked))}; pack the archive without a password"
             )
 
 
-def _open_file(path: Path) -> IO[bytes]:
-    return path.open("rb")
+def _open_file(path: str) -> IO[bytes]:
+    return open(path, "rb")
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, bytes and time of change of each file below."""
+def _walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Each file below with its name, in the order the system lists them."""
     seen: set[tuple[int, int]] = set()
     # Real folders are listed before links to them, so that a file has its plainest name.
     real, links = [("", folder)], []
     while real or links:
         prefix, here = (real or links).pop()
+        folders: list[tuple[str, bool]] = []
         with reading(str(here)):
             status = here.stat()
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(here) as found:
-                children = sorted(found, key=lambda entry: entry.name, reverse=True)
-        for child in children:
-            if _is_nuisance((child.name,)):
-                continue
-            if _is_folder(child):
-                waiting = links if child.is_symlink() else real
-                waiting.append((f"{prefix}{child.name}/", Path(child.path)))
-            else:
-                yield (prefix + child.name, *_stamp(child))
+                for child in found:
+                    if _is_nuisance((child.name,)):
+                        continue
+                    if _is_folder(child):
+                        folders.append((child.name, child.is_symlink()))
+                    else:
+                        yield prefix + child.name, child
+        for name, linked in sorted(folders, reverse=True):
+            (links if linked else real).append((f"{prefix}{name}/", here / name))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -208,10 +223,21 @@ def _refuse_large(size: int) -> None:
         raise BrokenFileError(f"takes {size / 1e9:,.1f} GB, the limit for one file is 1 GB")
 
 
-def _other_files(names: Iterable[str]) -> tuple[str, ...]:
-    endings = Counter(
-        PurePosixPath(n).suffix.lower() or "no ending" for n in names if not is_picture_name(n)
-    )
+def _pictures(names: Iterable[str]) -> tuple[Names, Counter[str]]:
+    """The names of pictures, sorted, and how often the others end in what."""
+    others: Counter[str] = Counter()
+
+    def kept() -> Iterator[str]:
+        for name in names:
+            if is_picture_name(name):
+                yield name
+            else:
+                others[PurePosixPath(name).suffix.lower() or "no ending"] += 1
+
+    return in_order(kept()), others
+
+
+def _other_files(endings: Counter[str]) -> tuple[str, ...]:
     if not endings:
         return ()
     often = sorted(endings.items(), key=lambda item: (-item[1], item[0]))[:5]

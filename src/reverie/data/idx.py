@@ -1,4 +1,4 @@
-"""IDX, the format of MNIST and its kin: a folder of the four classic files, or one file of images.
+"""IDX, the format of MNIST and its kin: a folder of one data set's files, or one file of images.
 
 http://yann.lecun.com/exdb/mnist/ describes it: two zero bytes, the type, the number of axes, the
 axes as big-endian 32-bit numbers, then the values.
@@ -7,6 +7,8 @@ axes as big-endian 32-bit numbers, then the values.
 from __future__ import annotations
 
 import gzip
+import os
+import re
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,16 +18,25 @@ import numpy as np
 
 from ..errors import DataError
 from .config import DataConfig
+from .layout import TEST_NAMES, TRAIN_NAMES
 from .rowfile import RowFile, read_exactly, reading
 from .stack import Stack, StackSource
 
 UBYTE = 0x08
+TEST_WORDS = ("t10k", *TEST_NAMES)
+NAMED = re.compile(r"(.*)(images[-.]idx3|labels[-.]idx1)-ubyte(?:\.gz)?")
+ADVICE = (
+    "name the files of one data set [NAME-]train-images-idx3-ubyte and [NAME-]test-images-idx3-ubyte "
+    "(or t10k), with labels-idx1 for images-idx3, or give one file of images"
+)
 Opener = Callable[[], IO[bytes]]
+Files = dict[tuple[str, str], Path]
+"""Of one data set, by split (train, test) and kind (images, labels)."""
 
 
 def is_idx_folder(folder: Path) -> bool:
-    """Whether the folder holds IDX files under their classic names."""
-    return _find(folder, "train", "images") is not None
+    """Whether the folder holds IDX images, by their name: `*-images-idx3-ubyte`, perhaps `.gz`."""
+    return any(match[2].startswith("images") for match in _named(folder))
 
 
 def idx_files(path: Path) -> list[Path]:
@@ -33,26 +44,30 @@ def idx_files(path: Path) -> list[Path]:
     if path.is_file():
         labels = _labels_beside(path)
         return [path, labels] if labels else [path]
-    found = [_find(path, s, k) for s in ("train", "t10k") for k in ("images", "labels")]
-    return [file for file in found if file is not None]
+    return [file for _, file in sorted(_files(path).items())]
 
 
 def read_idx(path: Path, config: DataConfig) -> StackSource:
-    """A folder of classic names, or one file of images with the labels found beside it.
+    """A folder of one data set, or one file of images with the labels found beside it.
 
     Raises:
-        DataError: A wrong magic number, a body of another length, labels of another count.
+        DataError: A wrong magic number, a body of another length, labels of another count, or names
+            that do not say which files to read.
     """
     if path.is_file():
         return StackSource(config, _stack(path, _labels_beside(path)))
+    found = _files(path)
     train, test = (
-        [_find(path, split, kind) for kind in ("images", "labels")] for split in ("train", "t10k")
+        _stack(found[split, "images"], found.get((split, "labels")))
+        if (split, "images") in found
+        else None
+        for split in ("train", "test")
     )
-    if train[0] is None:
-        raise DataError(f"{path}: train-images-idx3-ubyte is missing")
-    return StackSource(
-        config, _stack(train[0], train[1]), _stack(test[0], test[1]) if test[0] else None
-    )
+    if train is None:
+        raise DataError(
+            f"{path}: holds {found['test', 'images'].name} and no images to train on; {ADVICE}"
+        )
+    return StackSource(config, train, test)
 
 
 def idx_stack(images: RowFile, labels: RowFile | None) -> Stack:
@@ -125,14 +140,47 @@ def _rows(path: Path, axes: int) -> RowFile:
     return idx_rows(lambda: path.open("rb"), axes, str(path), size)
 
 
-def _find(folder: Path, split: str, kind: str) -> Path | None:
-    axes = 3 if kind == "images" else 1
-    for dash in ("-", "."):
-        for end in ("", ".gz"):
-            path = folder / f"{split}-{kind}{dash}idx{axes}-ubyte{end}"
-            if path.is_file():
-                return path
-    return None
+def _files(folder: Path) -> Files:
+    """The files of the one data set in a folder.
+
+    Raises:
+        DataError: They are of several, or some would be passed over.
+    """
+    found: Files = {}
+    prefixes: dict[tuple[str, str], str] = {}
+    names: set[str] = set()
+    matches = _named(folder)
+    for match in matches:
+        name, split = _meaning(match[1])
+        key = split, match[2][:6]
+        names.add(name)
+        # A file beside its .gz is read instead of it; of two prefixes, neither is passed over.
+        found.setdefault(key, folder / match[0])
+        if len(names) > 1 or prefixes.setdefault(key, match[1]) != match[1]:
+            listed = ", ".join(match[0] for match in matches)
+            raise DataError(f"{folder}: holds {listed}, which are of several data sets; {ADVICE}")
+    for split, kind in found:
+        if (split, "images") not in found:
+            raise DataError(
+                f"{folder}: holds {found[split, kind].name} and no images of that; {ADVICE}"
+            )
+    return found
+
+
+def _named(folder: Path) -> list[re.Match[str]]:
+    """The names of IDX files, `-` before `.` and plain before packed."""
+    with reading(str(folder)), os.scandir(folder) as found:
+        matches = [
+            match for entry in found if (match := NAMED.fullmatch(entry.name)) and entry.is_file()
+        ]
+    return sorted(matches, key=lambda match: match[0])
+
+
+def _meaning(prefix: str) -> tuple[str, str]:
+    """The data set and the split that the part of a name before `images` tells."""
+    words = [word for word in re.split(r"[-_.]", prefix.lower()) if word]
+    split = "test" if any(word in TEST_WORDS for word in words) else "train"
+    return "-".join(w for w in words if w not in (*TEST_WORDS, *TRAIN_NAMES)), split
 
 
 def _labels_beside(images: Path) -> Path | None:

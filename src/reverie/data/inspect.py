@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -18,9 +17,10 @@ from .config import DataConfig
 from .decode import decode
 from .entries import BrokenFileError, Entries, printable
 from .fit import fit_array
-from .images import split_names, survey_images
 from .open import find
 from .source import SPLITS, Origin, Progress, Source
+from .stack import refuse_options
+from .survey import survey_images
 from .tally import Show, Tally
 
 THUMBNAIL = 96
@@ -132,26 +132,26 @@ def _inspect_pictures(
 ) -> Inspection:
     survey = survey_images(entries, progress)
     native = config.with_(size=None, color="keep")
-    sizes = Counter(header.size for header in survey.headers.values())
+    sizes, total = survey.sizes(), len(survey.readable)
     show = _thumbnailer(config, sizes, "rgb") if sizes else None
+    labels = survey.layout.labels
     tally = Tally(survey.layout.classes, 0.0, 1.0, show)
-    for split, names in split_names(survey, config).items():
-        for name in names:
+    for split, places in survey.rows(config).items():
+        for place in map(int, places):
             try:
-                with entries.open(name) as file:
-                    pixels = decode(file, native, survey.headers[name].grey)
+                with entries.open(survey.layout.names[place]) as file:
+                    pixels = decode(file, native, bool(survey.headers["grey"][place]))
             except BrokenFileError as error:
-                survey.broken[name] = str(error)
+                survey.broken[place] = str(error)
                 continue
-            label = survey.layout.label_of.get(name)
-            tally.add(split, pixels[None], None if label is None else np.array([label]))
+            tally.add(split, pixels[None], None if labels is None else labels[[place]])
             if progress is not None:
-                progress("reading", tally.counts.total(), len(survey.headers))
-    read = [header for name, header in survey.headers.items() if name not in survey.broken]
+                progress("reading", tally.counts.total(), total)
+    survey.headers["ok"][list(survey.broken)] = False
     found = _Found(
-        _sizes([header.size for header in read]),
-        dict(Counter(header.mode for header in read)),
-        {printable(name): survey.broken[name] for name in sorted(survey.broken)},
+        _sizes(survey.sizes()),
+        dict(Counter(survey.modes[mode] for mode in survey.readable["mode"])),
+        {printable(name): reason for name, reason in survey.reasons().items()},
         (*entries.notes(), *survey.layout.notes),
     )
     return _report(origin.name, tally, found)
@@ -159,6 +159,7 @@ def _inspect_pictures(
 
 def _inspect_arrays(origin: Origin, config: DataConfig, progress: Progress | None) -> Inspection:
     source = origin.read(progress)
+    refuse_options(config, source.spec.shape, origin.place)
     pixels = source.spec.kind == "pixels"
     low, high = (0.0, 1.0) if pixels else _extremes(source)
     size = (source.spec.shape[-1], source.spec.shape[-2]) if pixels else None
@@ -171,7 +172,7 @@ def _inspect_arrays(origin: Origin, config: DataConfig, progress: Progress | Non
                 progress("reading", min(tally.counts.total(), source.total), source.total)
     total = tally.counts.total()
     mode = f"{source.dtype}, {source.spec.shape[0]} channels" if pixels else str(source.dtype)
-    sizes = _sizes([size] * total) if size is not None else None
+    sizes = _sizes(Counter({size: total})) if size is not None else None
     return _report(origin.name, tally, _Found(sizes, {mode: total}, {}, source.notes()))
 
 
@@ -206,17 +207,17 @@ def _report(name: str, tally: Tally, found: _Found) -> Inspection:
     )
 
 
-def _sizes(sizes: Sequence[tuple[int, int]]) -> Sizes | None:
+def _sizes(sizes: Counter[tuple[int, int]]) -> Sizes | None:
     if not sizes:
         return None
-    widths, heights = ([size[axis] for size in sizes] for axis in (0, 1))
-    commonest, count = Counter(sizes).most_common(1)[0]
+    widths, heights = ([size[axis] for size in sizes.elements()] for axis in (0, 1))
+    commonest, count = sizes.most_common(1)[0]
     return Sizes(
         (min(widths), statistics.median_low(widths), max(widths)),
         (min(heights), statistics.median_low(heights), max(heights)),
         commonest,
         count,
-        len(set(sizes)),
+        len(sizes),
     )
 
 

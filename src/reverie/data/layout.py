@@ -3,45 +3,50 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import takewhile
+
+import numpy as np
 
 from ..errors import DataError
 from .entries import printable
+from .names import Names
 
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "testing")
 VALIDATION_NAMES = ("val", "valid", "validation")
 
-Folders = dict[str, list[str]]
-"""The folders that each picture lies in, from the outermost in, by its name."""
+TRAIN, TEST, UNUSED = 0, 1, -1
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of pictures by split, and the class of each.
+    """The split and the class of each picture, which is known by its place among the names.
 
     Arguments:
-        train: Of the training split, or of everything where `test` is None.
-        test: Of the folder for testing; None where there is none.
+        names: Of all pictures, sorted.
+        parts: `(N,)` int8: TRAIN, TEST or UNUSED.
+        tested: Whether there is a folder for testing; if not, all are TRAIN.
         classes: Names of the class folders, sorted; empty without labels.
-        label_of: The class of each picture by its name; empty without labels.
+        labels: `(N,)` int32, -1 where a picture is unused; None without labels.
         notes: What a person should know.
     """
 
-    train: tuple[str, ...]
-    test: tuple[str, ...] | None
+    names: Names
+    parts: np.ndarray
+    tested: bool
     classes: tuple[str, ...]
-    label_of: dict[str, int]
+    labels: np.ndarray | None
     notes: tuple[str, ...]
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of all pictures."""
-        return self.train + (self.test or ())
+    def count(self) -> int:
+        """How many pictures are of a split."""
+        return int(np.count_nonzero(self.parts != UNUSED))
 
 
-def arrange(names: Sequence[str], where: str) -> Layout:
+def arrange(names: Names, where: str) -> Layout:
     """Reads splits and classes off the folders that pictures lie in.
 
     A folder that holds all pictures says nothing and is passed over.
@@ -49,76 +54,88 @@ def arrange(names: Sequence[str], where: str) -> Layout:
     Raises:
         DataError: Some pictures lie in class folders and some do not.
     """
-    folders = _unwrapped({name: name.split("/")[:-1] for name in sorted(names)})
-    splits, notes = _splits(folders)
-    if len(splits) > 1:
-        folders = {n: folders[n][1:] for part in splits.values() for n in part}
-    folders = _unwrapped(folders)
-    parts = {
-        split: {n: folders[n][0] if folders[n] else None for n in files}
-        for split, files in splits.items()
-    }
-    _refuse_partial(parts, where)
-    words = {word for part in parts.values() for word in part.values() if word is not None}
+    depth = _shared(map(_folders, names))
+    parts, tested, notes = _splits(names, depth)
+    depth += tested
+
+    def kept() -> Iterator[list[str]]:
+        paths = (_folders(name)[depth:] for name in names)
+        return (path for path, part in zip(paths, parts, strict=True) if part != UNUSED)
+
+    depth += _shared(kept())
+    words: dict[str, int] = {}
+    found = (words.setdefault(path[0], len(words)) if path else -1 for path in kept())
+    labels = np.full(len(names), -1, np.int32)
+    labels[parts != UNUSED] = np.fromiter(found, np.int32)
     classes = sorted(words, key=_class_order)
-    if "test" in parts:
-        _refuse_unknown(parts, where)
-    order = {word: i for i, word in enumerate(classes)}
-    label_of = {n: order[w] for part in parts.values() for n, w in part.items() if w is not None}
-    test = tuple(splits["test"]) if "test" in splits else None
-    return Layout(
-        tuple(splits["train"]), test, tuple(printable(c) for c in classes), label_of, notes
-    )
+    layout = Layout(names, parts, tested, tuple(printable(c) for c in classes), None, notes)
+    if not words:
+        return layout
+    _refuse_partial(layout, labels, where)
+    _refuse_unknown(layout, labels, list(words), where)
+    # By then every picture of a split has a word; the last entry is for those of none.
+    place = {word: i for i, word in enumerate(classes)}
+    order = np.array([*(place[word] for word in words), -1], np.int32)
+    return replace(layout, labels=order[labels])
 
 
-def _splits(folders: Folders) -> tuple[dict[str, list[str]], tuple[str, ...]]:
-    """Names by split: train, and test where the folders have one."""
-    tops: dict[str, list[str]] = {}
-    for name, path in folders.items():
-        tops.setdefault(path[0].lower() if path else "", []).append(name)
+def _folders(name: str) -> list[str]:
+    return name.split("/")[:-1]
+
+
+def _splits(names: Names, depth: int) -> tuple[np.ndarray, bool, tuple[str, ...]]:
+    """The part of each, whether the folders have a test split, and what was left out."""
+    tops = Counter(_top(name, depth) for name in names)
     train = next((n for n in TRAIN_NAMES if n in tops), None)
     test = next((n for n in (*TEST_NAMES, *VALIDATION_NAMES) if n in tops), None)
     if train is None or test is None:
-        return {"train": list(folders)}, ()
-    unused = {top: files for top, files in tops.items() if top not in (train, test)}
+        return np.full(len(names), TRAIN, np.int8), False, ()
+    part_of = {train: TRAIN, test: TEST}
+    parts = np.fromiter((part_of.get(_top(name, depth), UNUSED) for name in names), np.int8)
     notes = tuple(
-        f"{len(files)} pictures in {printable(top) or 'no folder'} were left out: "
+        f"{count} pictures in {printable(top) or 'no folder'} were left out: "
         f"{train} and {test} are the splits"
-        for top, files in unused.items()
+        for top, count in tops.items()
+        if top not in part_of
     )
-    return {"train": tops[train], "test": tops[test]}, notes
+    return parts, True, notes
 
 
-def _unwrapped(folders: Folders) -> Folders:
-    """The folders of each name, without those that all names begin with."""
-    depth = 0
-    for level in zip(*folders.values(), strict=False):
-        if len(set(level)) > 1:
-            break
-        depth += 1
-    return {name: path[depth:] for name, path in folders.items()}
+def _top(name: str, depth: int) -> str:
+    path = _folders(name)
+    return path[depth].lower() if len(path) > depth else ""
 
 
-def _refuse_partial(parts: dict[str, dict[str, str | None]], where: str) -> None:
-    words = Counter(w for part in parts.values() for w in part.values())
-    bare = words.pop(None, 0)
-    if not bare or not words:
+def _shared(paths: Iterable[list[str]]) -> int:
+    """How many folders all paths begin with."""
+    shared: list[str] | None = None
+    for path in paths:
+        pairs = zip(path if shared is None else shared, path, strict=False)
+        shared = [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+    return len(shared or ())
+
+
+def _refuse_partial(layout: Layout, labels: np.ndarray, where: str) -> None:
+    used = layout.parts != UNUSED
+    bare = np.flatnonzero(used & (labels < 0))
+    if not len(bare):
         return
-    example = next(n for part in parts.values() for n, w in part.items() if w is None)
+    labelled = labels[used & (labels >= 0)]
     raise DataError(
-        f"{where}: labels are missing in part: {bare} pictures lie in no class folder, e.g. "
-        f"{printable(example)}, and {words.total()} lie in {len(words)} of them; move every "
-        "picture into a class folder, or all into one folder for no labels"
+        f"{where}: labels are missing in part: {len(bare)} pictures lie in no class folder, e.g. "
+        f"{printable(layout.names[bare[0]])}, and {len(labelled)} lie in "
+        f"{len(np.unique(labelled))} of them; move every picture into a class folder, or all into "
+        "one folder for no labels"
     )
 
 
-def _refuse_unknown(parts: dict[str, dict[str, str | None]], where: str) -> None:
-    unknown = {w for w in parts["test"].values() if w is not None} - set(parts["train"].values())
+def _refuse_unknown(layout: Layout, labels: np.ndarray, words: list[str], where: str) -> None:
+    train, test = (np.unique(labels[layout.parts == part]) for part in (TRAIN, TEST))
+    unknown = sorted(printable(words[i]) for i in np.setdiff1d(test, train))
     if unknown:
-        listed = ", ".join(sorted(printable(w) for w in unknown)[:5])
         raise DataError(
             f"{where}: {len(unknown)} classes are in the test split and not in the training "
-            f"split: {listed}; give both the same class folders"
+            f"split: {', '.join(unknown[:5])}; give both the same class folders"
         )
 
 

@@ -51,11 +51,11 @@ def find(config: DataConfig) -> Origin:
     """
     name = config.source
     if name == "mnist":
-        pinned = tuple((file, 0, int(digest[:12], 16)) for file, digest in SHA256.items())
-        return Origin(name, name, pinned, lambda _: read_mnist(config), split=True)
+        pinned = [(file, 0, int(digest[:12], 16)) for file, digest in SHA256.items()]
+        return Origin(name, name, lambda: pinned, lambda _: read_mnist(config), split=True)
     if name in NAMES:
         reader = {"ring": read_ring, "grid": read_grid, "sprites": read_sprites}[name]
-        return Origin(name, name, (), lambda _: reader(config), kept=False)
+        return Origin(name, name, tuple, lambda _: reader(config), kept=False)
     path = Path(os.path.abspath(Path(name).expanduser()))
     with reading(name):
         if not path.exists():
@@ -70,12 +70,13 @@ def _in_memory(origin: Origin, config: DataConfig, progress: Progress | None) ->
 def _find_folder(path: Path, config: DataConfig) -> Origin:
     if is_idx_folder(path):
         return _origin(path, idx_files(path), lambda _: read_idx(path, config))
-    entries = FolderEntries(path)
 
     def read(progress: Progress | None) -> Source:
-        return read_images(entries, config, progress)
+        # Listed anew, so that no name outlives the reading.
+        return read_images(FolderEntries(path), config, progress)
 
-    return Origin(slug(path.name), str(path), entries.files, read, entries=lambda: entries)
+    files = FolderEntries(path).files
+    return Origin(slug(path.name), str(path), files, read, entries=lambda: FolderEntries(path))
 
 
 def _find_file(path: Path, config: DataConfig) -> Origin:
@@ -113,8 +114,8 @@ def _origin(
     path: Path, files: Sequence[Path], read: Callable[[Progress | None], Source]
 ) -> Origin:
     stats = [(file.name, file.stat()) for file in files]
-    listed = tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-    return Origin(slug(path.name), str(path), listed, read)
+    listed = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    return Origin(slug(path.name), str(path), lambda: listed, read)
 
 
 def _not_there(name: str, path: Path) -> str:

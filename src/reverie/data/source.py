@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -61,7 +61,7 @@ class Origin:
     Arguments:
         name: A short word for run folders.
         place: The absolute path, or the name of a built-in source.
-        files: Name, bytes and time of change of every file, by which a change is noticed.
+        files: Goes through name, bytes and time of change of every file, by which a change is noticed.
         read: Opens the source, telling its progress.
         kept: Whether it is worth keeping decoded in the cache.
         split: Whether it surely has a test split of its own.
@@ -70,22 +70,22 @@ class Origin:
 
     name: str
     place: str
-    files: tuple[tuple[str, int, int], ...]
+    files: Callable[[], Iterable[tuple[str, int, int]]]
     read: Callable[[Progress | None], Source]
     kept: bool = True
     split: bool = False
     entries: Callable[[], Entries] | None = None
 
 
-def held_out(names: Sequence[str], share: float, seed: int) -> np.ndarray:
+def held_out(names: Iterable[str], share: float, seed: int) -> np.ndarray:
     """Which samples are held out: a mask `(N,)` with `share` of them, at least one of each kind.
 
     A sample's place depends on its own name and the seed, so that adding files moves few others.
     """
-    count = min(max(round(len(names) * share), 1), len(names) - 1)
-    order = sorted(range(len(names)), key=lambda i: _draw(seed, names[i]))
-    mask = np.zeros(len(names), bool)
-    mask[order[:count]] = True
+    draws = np.fromiter((_draw(seed, name) for name in names), np.uint64)
+    count = min(max(round(len(draws) * share), 1), len(draws) - 1)
+    mask = np.zeros(len(draws), bool)
+    mask[draws.argsort(kind="stable")[:count]] = True
     return mask
 
 
@@ -95,5 +95,7 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "data"
 
 
-def _draw(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
+def _draw(seed: int, name: str) -> int:
+    digest = hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest()
+    # Of a million names, two share these 64 bits once in 37 million data sets.
+    return int.from_bytes(digest[:8])

@@ -51,12 +51,14 @@ class StackSource:
         stacks = [s for s in (self.train, self.test) if s is not None]
         for stack in stacks:
             _check(stack, self.train)
-        _refuse_options(self.config, self.train)
+        refuse_options(self.config, self.train.shape, self.train.where)
         values = _label_values(stacks)
         single = self.test is None and self.train.count == 1
-        names = range(self.train.count) if self.test is None and not single else ()
-        mask = held_out([str(i) for i in names], self.config.holdout, self.config.seed)
-        object.__setattr__(self, "_mask", mask if len(mask) else None)
+        mask = None
+        if self.test is None and not single:
+            names = map(str, range(self.train.count))
+            mask = held_out(names, self.config.holdout, self.config.seed)
+        object.__setattr__(self, "_mask", mask)
         object.__setattr__(self, "_values", values)
         object.__setattr__(
             self, "classes", () if values is None else tuple(str(v) for v in values.tolist())
@@ -113,6 +115,25 @@ class StackSource:
         return np.stack(shaped) if shaped else np.empty((0, *self.spec.shape), x.dtype)
 
 
+def refuse_options(config: DataConfig, shape: tuple[int, ...], where: str) -> None:
+    """Refuses what cannot be done to samples of this shape.
+
+    Raises:
+        DataError: Options for pictures, and these are vectors; colours, and there are 2 or 4 channels.
+    """
+    pictures_only = config.hw is not None or config.color != "keep" or config.flip
+    if len(shape) == 1 and pictures_only:
+        raise DataError(
+            f"{where}: holds vectors of {shape[0]} numbers; data.size, data.color and "
+            "data.flip are for pictures, leave them out"
+        )
+    if len(shape) == 3 and config.color != "keep" and shape[0] not in (1, 3):
+        raise DataError(
+            f"{where}: pictures have {shape[0]} channels; data.color={config.color} "
+            "needs 1 or 3, write data.color=keep"
+        )
+
+
 def _check(stack: Stack, first: Stack) -> None:
     if stack.count == 0:
         raise DataError(f"{stack.where}: holds no samples")
@@ -131,20 +152,6 @@ def _check(stack: Stack, first: Stack) -> None:
         raise DataError(
             f"{stack.where}: {stack.count} samples but {len(stack.labels)} labels; "
             "there must be one label a sample"
-        )
-
-
-def _refuse_options(config: DataConfig, stack: Stack) -> None:
-    pictures_only = config.hw is not None or config.color != "keep" or config.flip
-    if len(stack.shape) == 1 and pictures_only:
-        raise DataError(
-            f"{stack.where}: holds vectors of {stack.shape[0]} numbers; data.size, data.color and "
-            "data.flip are for pictures, leave them out"
-        )
-    if len(stack.shape) == 3 and config.color != "keep" and stack.shape[0] not in (1, 3):
-        raise DataError(
-            f"{stack.where}: pictures have {stack.shape[0]} channels; data.color={config.color} "
-            "needs 1 or 3, write data.color=keep"
         )
 
 
