@@ -36,6 +36,15 @@ def pictures(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def halves(tmp_path_factory):
+    """120 random pictures of 8 x 8 pixels, half of them held out: enough to judge coverage."""
+    path = tmp_path_factory.mktemp("halves") / "pictures.npz"
+    x = np.random.default_rng(0).integers(0, 256, (120, 8, 8), dtype=np.uint8)
+    np.savez(path, x_train=x[:60], x_test=x[60:])
+    return path
+
+
 @dataclass
 class Ended:
     """What a command left: its exit code, or minus the signal that ended it, and what it printed."""

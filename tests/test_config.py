@@ -1,7 +1,8 @@
 """Settings survive JSON, and a mistake in them names the place and the remedy."""
 
 import json
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from pydantic import Field, PositiveInt
@@ -171,6 +172,11 @@ def test_entries_of_lists_are_reached_by_number():
         ("train.batch=1.5", "train.batch is 1.5; expected integer"),
         ("train.batch=true", "train.batch is True; expected integer"),
         ("train.batch=0", "train.batch is 0; expected greater than 0"),
+        ("train.optimizer.kind=[1]", "train.optimizer.kind is '[1]'; choose one of adam"),
+        ("train.players=sgd", "train.players is 'sgd'; expected "),
+        ("train.players.critic.lr=-0.1", "train.players.critic.lr is -0.1; expected"),
+        ("train.players.critic.zzz=5", "train.players.critic.zzz does not exist; choose one of"),
+        (".recipe=foo", " does not exist; choose one of data, model, recipe, train"),
         ("train.clip=NaN", "train.clip is nan; expected a finite number"),
         ("train.budget=5", "train.budget is 5; expected string"),
         ("train.budget=5 parsecs", "train.budget is '5 parsecs'; write a number and a unit"),
@@ -237,7 +243,55 @@ def test_a_file_names_no_class():
         from_tree(Config, {"model": {"kind": "VAEConfig"}})
 
 
-def test_a_single_player_gets_an_optimizer_of_its_own() -> None:
-    """`train.players` is empty until a player is named; the first member's defaults fill the rest."""
-    config = override(Config(), ["train.players.critic.lr=0.5"])
-    assert config.train.players == {"critic": Adam(lr=0.5)}
+# ---- tables
+
+
+def test_a_player_that_is_named_starts_from_the_optimizer_of_all():
+    """`train.players` is empty until then; what the recipe and earlier overrides say of all is kept."""
+    recipe = Config(train=TrainConfig(optimizer=Adam(lr=0.1, betas=(0.0, 0.95))))
+    both = Adam(lr=0.1, betas=(0.0, 0.95), eps=1e-6)
+    config = override(recipe, ["train.optimizer.eps=1e-6", "train.players.critic.lr=0.5"])
+    assert config.train.players == {"critic": both.with_(lr=0.5)}
+    assert config.train.optimizer == both
+
+
+def test_a_player_shares_nothing_with_the_optimizer_that_it_started_from():
+    config = override(GAN, ["train.players.critic.betas.0=0.5"])
+    assert config.train.players == {"critic": Adam(betas=(0.5, 0.999))}
+    assert config.train.optimizer == Adam()
+
+
+@pytest.mark.parametrize("path", ["train.players.critic", "train.players.critic.kind"])
+def test_a_player_may_have_an_optimizer_of_another_kind(path):
+    config = override(GAN, [f"{path}=sgd", "train.players.critic.momentum=0.9"])
+    assert config.train.players == {"critic": SGD(momentum=0.9)}
+
+
+class Chart(Section):
+    """A table that starts from its neighbour, and one that does not."""
+
+    entries_from: ClassVar[Mapping[str, str]] = {"lines": "line"}
+
+    line: Annotated[Red | Blue, Field(discriminator="kind")] = Blue(depth=3)
+    """What a line looks like."""
+    lines: dict[str, Annotated[Red | Blue, Field(discriminator="kind")]] = Field(
+        default_factory=dict
+    )
+    """Lines of another look."""
+    areas: dict[str, Annotated[Blue | Red, Field(discriminator="kind")]] = Field(
+        default_factory=dict
+    )
+    """Areas."""
+
+
+class Sheet(Section):
+    """A section that holds one with tables."""
+
+    chart: Chart = Chart()
+
+
+def test_a_new_entry_starts_from_what_its_section_says_or_from_its_first_member():
+    changed = override(Sheet(), ["chart.lines.x.kind=blue", "chart.areas.y.kind=blue"]).chart
+    assert changed == Chart(lines={"x": Blue(depth=3)}, areas={"y": Blue(depth=1)})
+    changed = override(Sheet(), ["chart.lines.x=blue", "chart.areas.y=red"]).chart
+    assert changed == Chart(lines={"x": Blue(depth=1)}, areas={"y": Red()})

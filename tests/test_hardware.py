@@ -1,10 +1,13 @@
 """Tests for what the machine is asked and how its answers are used."""
 
+import sys
+
 import pytest
 import torch
 from torch import nn
 
 from reverie import hardware
+from reverie.errors import ConfigError
 
 
 @pytest.fixture
@@ -41,6 +44,28 @@ def test_every_worker_has_the_gpu_of_its_own_number(rank, expected, monkeypatch)
     if rank is not None:
         monkeypatch.setenv("LOCAL_RANK", rank)
     assert hardware.pick_device("auto") == torch.device("cuda", expected)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak can be forgotten on Linux alone")
+def test_the_peak_of_one_run_is_not_that_of_the_next():
+    """256 MiB that are freed before the next begins."""
+    hardware.forget_peak_memory()
+    before = hardware.peak_memory()
+    held = torch.ones(2**26)
+    first = hardware.peak_memory()
+    assert first - before >= 250 and held.sum() == 2**26
+    del held
+    hardware.forget_peak_memory()
+    assert hardware.peak_memory() < first - 200
+
+
+@pytest.mark.parametrize(
+    ("device", "remedy"),
+    [("gpu", "did you mean 'cpu'"), ("tpus:0", "choose one of auto, cpu, cuda, mps")],
+)
+def test_a_device_of_no_known_name_is_refused_with_the_closest(device, remedy):
+    with pytest.raises(ConfigError, match=f"^device is '{device}'; {remedy}"):
+        hardware.pick_device(device)
 
 
 def test_a_processor_without_bf16_computes_in_fp32(monkeypatch):

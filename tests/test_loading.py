@@ -6,6 +6,7 @@ D pixels costs D ln 2 nats exactly; the posterior is N(0, 1) and its KL to the p
 
 import io
 import math
+import re
 
 import numpy as np
 import pytest
@@ -105,6 +106,34 @@ def test_interpolations_begin_and_end_at_what_they_lie_between(vae):
     torch.testing.assert_close(way[-1], vae.decode(vae.encode(two)).as_subclass(torch.Tensor)[0])
 
 
+def test_latents_are_taken_in_any_form_that_holds_numbers(tmp_path):
+    """The same whether float32 or float64, a tensor, an array or a list."""
+    loaded = saved(tmp_path, GANConfig(latent=2, generator=TINY, critic=TINY))
+    start, end = loaded.noise(3, seed=1), loaded.noise(3, seed=2)
+    way = loaded.interpolate(start, end, 4)
+    for form in (torch.Tensor.double, torch.Tensor.numpy, torch.Tensor.tolist):
+        assert torch.equal(loaded.interpolate(form(start), form(end), 4), way)
+    assert torch.equal(loaded.interpolate(start.double().numpy(), end, 4), way)
+
+
+@pytest.mark.parametrize("given", [pictures(2), np.zeros(2), np.zeros((2, 3)), np.zeros(())])
+def test_noises_to_join_that_are_no_latents_are_refused_with_the_shape_of_those(given, tmp_path):
+    loaded = saved(tmp_path, GANConfig(latent=2, generator=TINY, critic=TINY))
+    found = re.escape(f"latents are {given.shape}; expected (N, 2)")
+    with pytest.raises(ConfigError, match=found):
+        loaded.interpolate(given, given)
+
+
+def test_arrays_that_are_flipped_or_read_only_are_samples_too(vae):
+    x = pictures()
+    flipped = x[..., ::-1]
+    assert torch.equal(vae.encode(flipped), vae.encode(flipped.copy()))
+    x.flags.writeable = False
+    assert torch.equal(vae.encode(x), vae.encode(x.copy()))
+    rows = [torch.from_numpy(row.copy()) for row in x]
+    assert torch.equal(vae.encode(rows), vae.encode(x))
+
+
 def test_the_middle_of_two_orthogonal_unit_vectors_on_an_arc_and_on_a_line():
     """(1, 0) and (0, 1): cos 45 degrees each on the arc, one half each on the line."""
     one, two = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
@@ -156,6 +185,19 @@ def test_the_model_says_what_it_is(vae):
         (lambda m: m.sample(0), "count is 0; write at least 1"),
         (lambda m: m.log_likelihood(pictures(), draws=0), "draws is 0; write at least 1"),
         (lambda m: m.interpolate(pictures(2), pictures(3)), "2 starts and 3 ends; give as many"),
+        (lambda m: m.interpolate(pictures(2), pictures(2), 0), "steps is 0; write at least 2"),
+        (lambda m: m.interpolate(pictures(2), pictures(2), 1), "steps is 1; write at least 2"),
+        (lambda m: m.interpolate(pictures(2), pictures(2), 2.5), "steps is 2.5; write at least"),
+        (
+            lambda m: m.interpolate(torch.zeros(2, 2), torch.zeros(2, 2)),
+            r"samples are \(2, 2\); expected \(N, 1, 4, 4\)",
+        ),
+        (lambda m: m.encode("foo"), r"samples are no numbers but str; expected \(N, 1, 4, 4\)"),
+        (lambda m: m.encode(None), "samples are no numbers but NoneType; expected"),
+        (lambda m: m.reconstruct([[1.0], [1.0, 2.0]]), "samples are no numbers but list; expec"),
+        (lambda m: m.decode("foo"), r"latents are no numbers but str; expected \(N, 2\)"),
+        (lambda m: m.decode(torch.zeros(0, 2)), r"latents are \(0, 2\); expected \(N, 2\)"),
+        (lambda m: m.decode(np.full((1, 2), np.nan)), "latents hold values that are not finite"),
         (lambda m: m.decode(torch.zeros(2, 3)), r"latents are \(2, 3\); expected \(N, 2\)"),
         (lambda m: m.decode(torch.zeros(2)), r"latents are \(2,\); expected \(N, 2\)"),
         (
@@ -194,6 +236,8 @@ def test_loading_by_path_gives_the_same_samples(vae, tmp_path):
 
 
 def test_a_device_that_is_not_here_is_refused(vae, tmp_path):
+    with pytest.raises(ConfigError, match=r"device is 'gpu'; did you mean 'cpu'\?"):
+        load(tmp_path, device="gpu")
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="device is 'cuda', and this machine has cpu"):
             load(tmp_path, device="cuda")

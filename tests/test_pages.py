@@ -79,12 +79,12 @@ CONTRASTS = """() => {
 
 
 @pytest.fixture(scope="module")
-def written(processes, pictures, tmp_path_factory):
+def written(processes, halves, tmp_path_factory):
     """A folder with a report of a VAE, one of a GAN, and a page that compares the two."""
     folder = tmp_path_factory.mktemp("pages")
     runs = [PAGES["vae"].partition("/")[0], "gan"]
     for recipe, run in zip(("vae", "gan"), runs, strict=True):
-        command = ["train", recipe, "--data", pictures, "--out", run, "--steps", 8]
+        command = ["train", recipe, "--data", halves, "--out", run, "--steps", 8]
         ended = processes.run(*command, "train.log_every=2", folder=folder)
         assert ended.code == 0, ended.err
     ended = processes.run("compare", *runs, "--out", "comparison", folder=folder)

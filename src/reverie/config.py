@@ -6,10 +6,11 @@ never names a class or a module, only words that are registered here by being a 
 
 from __future__ import annotations
 
+import copy
 import json
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -19,7 +20,14 @@ T = TypeVar("T", bound="Section")
 
 
 class Section(BaseModel):
-    """A frozen group of settings; each field's docstring is its help text everywhere."""
+    """A frozen group of settings; each field's docstring is its help text everywhere.
+
+    Attributes:
+        entries_from: By the name of a table among the fields, the field that its new entries start from;
+            without one they start from the defaults of the first member.
+    """
+
+    entries_from: ClassVar[Mapping[str, str]] = {}
 
     model_config = ConfigDict(
         frozen=True,
@@ -73,23 +81,29 @@ def override(section: T, assignments: Iterable[str]) -> T:
         if not (path and equals):
             raise ConfigError(f"{assignment!r} is not an override; write it as path=value")
         *parents, leaf = path.split(".")
-        node: Any = tree
-        for depth, parent in enumerate(parents):
-            where = ".".join(parents[:depth])
-            if isinstance(node, dict) and parent not in node and _is_table(type(section), where):
-                first = next(iter(_members(type(section), where).items()))
-                node[parent] = _defaults(first[1], first[0])
-            node = _child(node, parent, where)
-        _child(node, leaf, ".".join(parents))
-        value = _literal(text)
-        key = int(leaf) if isinstance(node, list) else leaf
-        if leaf == "kind":
-            members = _members(type(section), ".".join(parents))
-            if members.get(value) is not members.get(cast(Any, node)[key]):
+        where, value = ".".join(parents), _literal(text)
+        node = _reach(type(section), tree, parents)
+        if not _is_new(type(section), where, node, leaf):
+            given, members = _child(node, leaf, where), _members(type(section), where)
+            other = members.get(str(value))
+            if leaf == "kind" and other is not members.get(str(given)):
                 node.clear()  # another member has other fields
+                node.update(_defaults(other, value) if other else {})
         member = _members(type(section), path).get(value) if isinstance(value, str) else None
+        key = int(leaf) if isinstance(node, list) else leaf
         cast(Any, node)[key] = _defaults(member, value) if member else value
     return from_tree(type(section), tree)
+
+
+def _reach(cls: type[Section], tree: dict[str, Any], path: list[str]) -> Any:
+    """The part of the tree at this path, begun where it is a new entry of a table."""
+    above = node = tree
+    for depth, name in enumerate(path):
+        where = ".".join(path[:depth])
+        if _is_new(cls, where, node, name):
+            node[name] = _entry(cls, where, above)
+        above, node = node, _child(node, name, where)
+    return node
 
 
 def help_of(section: type[Section]) -> dict[str, str]:
@@ -113,22 +127,38 @@ def _child(node: Any, name: str, where: str) -> Any:
 def _members(cls: type[Section], path: str) -> dict[str, type[Section]]:
     """The members by kind of the union at this path; empty where there is no union."""
     found: list[type[Section]] = [cls]
+    table = False
     for name in path.split("."):
-        fields = [s.model_fields[name] for s in found if name in s.model_fields]
+        fields = [] if table else [s.model_fields[name] for s in found if name in s.model_fields]
         if fields:
             found = [s for field in fields for s in _sections(field.annotation)]
-        elif not name.isdecimal():
+        elif not (table or name.isdecimal()):
             return {}
-    return {tag: s for s in found for tag in _tags(s)[1:]}
+        table = any(typing.get_origin(field.annotation) is dict for field in fields)
+    return {} if table else {tag: s for s in found for tag in _tags(s)[1:]}
 
 
-def _is_table(cls: type[Section], path: str) -> bool:
-    """Whether the field at this path is a table with names of a person's own."""
-    owner, field = cls, None
+def _table(cls: type[Section], path: str) -> type[Section] | None:
+    """The section whose table, with names of a person's own, is at this path; None where none is."""
+    owner, inside, field = cls, cls, None
     for name in path.split(".") if path else []:
-        field = owner.model_fields.get(name)
-        owner = next(iter(_sections(field.annotation)), cls) if field else cls
-    return field is not None and typing.get_origin(field.annotation) is dict
+        owner, field = inside, inside.model_fields.get(name)
+        inside = next(iter(_sections(field.annotation)), cls) if field else cls
+    return owner if field is not None and typing.get_origin(field.annotation) is dict else None
+
+
+def _is_new(cls: type[Section], path: str, node: Any, name: str) -> bool:
+    """Whether the table at this path has no entry of that name yet."""
+    return isinstance(node, dict) and name not in node and _table(cls, path) is not None
+
+
+def _entry(cls: type[Section], path: str, above: dict[str, Any]) -> Any:
+    """What a new entry of the table at this path starts from; `above` holds the table's neighbours."""
+    source = cast(type[Section], _table(cls, path)).entries_from.get(path.rpartition(".")[2])
+    if source is not None:
+        return copy.deepcopy(above[source])
+    kind, member = next(iter(_members(cls, f"{path}.new").items()))
+    return _defaults(member, kind)
 
 
 def _defaults(member: type[Section], kind: str) -> dict[str, Any]:
@@ -194,19 +224,26 @@ def _locate(
     owner: type[Section] | None = cls
     path: list[str] = []
     members: dict[str, type[Section]] = {}
+    table = False
     for part in loc:
-        if isinstance(part, str) and part in members:
+        if table:
+            path.append(str(part))
+            table = False
+        elif isinstance(part, str) and part in members:
             owner, members = members[part], {}
         elif isinstance(part, int):
             path.append(str(part))
         elif owner is not None and part in owner.model_fields:
             path.append(part)
-            sections = list(_sections(owner.model_fields[part].annotation))
+            annotation = owner.model_fields[part].annotation
+            table = typing.get_origin(annotation) is dict
+            sections = list(_sections(annotation))
             members = {name: s for s in sections for name in _tags(s)}
             owner = sections[0] if len(sections) == 1 else owner
         elif "[" not in part and part not in _PLAIN and (not members or owner in members.values()):
             path.append(part)
-    return owner, path, [name for name, s in members.items() if name != s.__name__]
+    kinds = [name for name, s in members.items() if name != s.__name__]
+    return owner, path, [] if table else kinds
 
 
 _PLAIN = {"float", "int", "str", "bool", "constrained-int"}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import platform
+import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import nn
 
-from .errors import ConfigError
+from .errors import ConfigError, did_you_mean
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -22,8 +25,10 @@ def pick_device(device: Device) -> torch.device:
     """The device asked for, or the best one here.
 
     Raises:
-        ConfigError: This machine has no such device.
+        ConfigError: This machine has no such device, or there is none of that name.
     """
+    if device not in get_args(Device):
+        raise ConfigError(f"device is {device!r}; {did_you_mean(device, get_args(Device))}")
     here = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -91,13 +96,29 @@ def keep_freed_memory() -> None:
         mallopt(parameter, value)
 
 
-def peak_memory() -> int | None:
-    """The most memory that this process has had, in MiB: of the GPU where there is one, else resident.
+def forget_peak_memory() -> None:
+    """Begins `peak_memory` anew, where the system can: a process may train one run after another."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    with suppress(OSError, AttributeError, TypeError):
+        # What `keep_freed_memory` kept of the run before would be counted with this one's.
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
 
-    None where the system does not tell.
+
+def peak_memory() -> int | None:
+    """The most memory since `forget_peak_memory`, in MiB: of the GPU where there is one, else resident.
+
+    Since the process began where the system forgets nothing, as all but Linux; None where it does not tell.
     """
     if torch.cuda.is_available():
         return round(torch.cuda.max_memory_allocated() / 2**20)
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text()
+        if found := re.search(r"VmHWM:\s+(\d+) kB", status):
+            return round(int(found[1]) / 2**10)
     try:
         import resource
     except ImportError:  # Windows

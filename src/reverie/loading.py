@@ -54,7 +54,8 @@ class Samples(Tensor):
 class Loaded:
     """A model with its weights. All that goes in and comes out is in data units: pixels in [0, 1].
 
-    Every method that the model cannot do raises `CapabilityError` and says what it can.
+    Every method that the model cannot do raises `CapabilityError` and says what it can; values that do
+    not fit the model raise `ConfigError`.
 
     Arguments:
         folder: Where `model.json` and `model.safetensors` are.
@@ -110,8 +111,7 @@ class Loaded:
             ConfigError: There is no such class, or nothing is asked for.
         """
         require(self.model, "sample")
-        if count < 1:
-            raise ConfigError(f"count is {count}; write at least 1")
+        at_least(1, "count", count)
         labels = self.labels(count, label)
         if labels is not None:
             return self.sample_of(labels, seed=seed)
@@ -172,12 +172,9 @@ class Loaded:
     def decode(self, z: Any) -> Samples:
         """Samples of latents `(N, Z)`, without noise."""
         require(self.model, "decode")
-        model = cast(Decoder, self.model)
-        z = torch.as_tensor(z, dtype=torch.float32)
-        if z.dim() != 2 or z.shape[1] != model.latent:
-            raise ConfigError(f"latents are {tuple(z.shape)}; expected (N, {model.latent})")
+        model, parts = cast(Decoder, self.model), self._latents(z).split(CHUNK)
         with looking(self.model):
-            pieces = [model.decode(part.to(self.device)) for part in z.split(CHUNK)]
+            pieces = [model.decode(part.to(self.device)) for part in parts]
         return self._out(pieces).as_subclass(Samples)
 
     def reconstruct(self, x: Any) -> Samples:
@@ -194,21 +191,27 @@ class Loaded:
         The density is of the values that the networks see, pixels in [0, 1].
         """
         require(self.model, "bound the likelihood")
-        if draws < 1:
-            raise ConfigError(f"draws is {draws}; write at least 1")
+        at_least(1, "draws", draws)
         model, noise = cast(Likelihood, self.model), noise_of(seed, self.device)
         with looking(self.model):
             parts = self._in(x, max(1, 5000 // draws))
             return torch.cat([model.log_likelihood(p, noise, draws).cpu() for p in parts])
 
-    def interpolate(self, start: Any, end: Any, steps: int = 10) -> Samples:
+    def interpolate(self, start: Any, end: Any, steps: int = 12) -> Samples:
         """The way from each start to each end through the latents: `(N * steps, *shape)`, row by row.
 
-        Starts and ends are samples for a model that encodes, and latents for one that does not.
+        Arguments:
+            start: Samples `(N, *shape)` for a model that encodes, latents `(N, Z)` for one that does not.
+            end: As many of the same.
+            steps: Samples on each way, with both of its ends.
+
+        Raises:
+            ConfigError: Starts and ends do not fit the model or each other, or `steps` is less than 2.
         """
         require(self.model, "decode")
+        at_least(2, "steps", steps)
         encodes = isinstance(self.model, Encoder)
-        first, last = (self.encode(x) if encodes else torch.as_tensor(x) for x in (start, end))
+        first, last = (self.encode(x) if encodes else self._latents(x) for x in (start, end))
         if len(first) != len(last):
             raise ConfigError(f"{len(first)} starts and {len(last)} ends; give as many of both")
         way = torch.linspace(0, 1, steps)[None, :, None]
@@ -230,27 +233,17 @@ class Loaded:
 
     def _in(self, x: Any, chunk: int = CHUNK) -> Iterable[Tensor]:
         """Checks samples, and brings them to the networks' range and device in chunks."""
-        if isinstance(x, np.ndarray) or not isinstance(x, Tensor):
-            x = torch.as_tensor(np.asarray(x))
-        x = x.as_subclass(Tensor)
-        bytes_of_pixels = x.dtype == torch.uint8 and isinstance(self.spec, Pixels)
-        x = x.float() / 255 if bytes_of_pixels else x.float()
-        shape = tuple(self.spec.shape)
-        if tuple(x.shape) == shape:
-            x = x[None]
-        if tuple(x.shape[1:]) != shape or not len(x):
-            raise ConfigError(
-                f"samples are {tuple(x.shape)}; expected (N, {', '.join(map(str, shape))})"
-            )
-        if not x.isfinite().all():
-            raise ConfigError(
-                "samples hold values that are not finite; leave them out or fill them"
-            )
-        if isinstance(self.spec, Pixels) and (x.min() < 0 or x.max() > 1):
+        pixels, shape = isinstance(self.spec, Pixels), tuple(self.spec.shape)
+        x = numbers(x, "samples", shape, white=255 if pixels else 1, single=True)
+        if pixels and (x.min() < 0 or x.max() > 1):
             raise ConfigError(
                 f"pixels span [{x.min():.3g}, {x.max():.3g}]; expected values in [0, 1], or uint8"
             )
         return (part.to(self.device) * self._scale + self._shift for part in x.split(chunk))
+
+    def _latents(self, z: Any) -> Tensor:
+        """Checks latents `(N, Z)`, and brings them to float32 here."""
+        return numbers(z, "latents", (cast(Decoder, self.model).latent,)).cpu()
 
     def _out(self, pieces: list[Tensor]) -> Tensor:
         x = (torch.cat([piece.float().cpu() for piece in pieces]) - self._shift) / self._scale
@@ -265,6 +258,31 @@ def load(run: str | os.PathLike[str], *, device: Device = "auto") -> Loaded:
         ModelFileError: Its files are missing, altered or truncated.
     """
     return Loaded(find_run(run).path, device)
+
+
+def at_least(least: int, name: str, value: Any) -> None:
+    """Refuses what is no whole number, or too small a one."""
+    if not isinstance(value, int | np.integer) or value < least:
+        raise ConfigError(f"{name} is {value!r}; write at least {least}")
+
+
+def numbers(
+    x: Any, what: str, shape: tuple[int, ...], *, white: int = 1, single: bool = False
+) -> Tensor:
+    """Finite numbers `(N, *shape)` in float32; bytes in units of `white`, and a single one if it may be."""
+    expected = f"expected (N, {', '.join(map(str, shape))})"
+    try:
+        # A copy: arrays that are flipped or read-only make no tensor as they are.
+        x = x if isinstance(x, Tensor) else torch.from_numpy(np.asarray(x).copy())
+    except (TypeError, ValueError, RuntimeError):
+        raise ConfigError(f"{what} are no numbers but {type(x).__name__}; {expected}") from None
+    x = x.as_subclass(Tensor).float() / (white if x.dtype == torch.uint8 else 1)
+    x = x[None] if single and tuple(x.shape) == shape else x
+    if tuple(x.shape[1:]) != shape or not len(x):
+        raise ConfigError(f"{what} are {tuple(x.shape)}; {expected}")
+    if not x.isfinite().all():
+        raise ConfigError(f"{what} hold values that are not finite; leave them out or fill them")
+    return x
 
 
 def straight(start: Tensor, end: Tensor, way: Tensor) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from .budget import Budget
@@ -15,6 +18,8 @@ from .optim import Adam, Optimizer
 class TrainConfig(Section):
     """How long and how fast to train."""
 
+    entries_from: ClassVar[Mapping[str, str]] = {"players": "optimizer"}
+
     budget: Budget = "10 epochs"
     """How long: "10 epochs", "5000 steps", "2M samples", or a wall time such as "2m"."""
     batch: PositiveInt = 64
@@ -24,7 +29,10 @@ class TrainConfig(Section):
     optimizer: Optimizer = Adam()
     """The optimizer of every network."""
     players: dict[str, Optimizer] = Field(default_factory=dict)
-    """Other optimizers for single networks, by the name of the phase that trains them."""
+    """Other optimizers for single networks, by the name of the phase that trains them.
+
+    What is not said of one is as in `optimizer`.
+    """
     clip: PositiveFloat | None = None
     """The largest norm of a turn's gradient; None leaves gradients as they are."""
     ema: PositiveFloat | None = None

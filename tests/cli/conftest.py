@@ -40,11 +40,11 @@ def reverie(capsys, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def made(processes, pictures, tmp_path_factory):
+def made(processes, halves, tmp_path_factory):
     """A folder with runs: ae, vae and gan on small pictures, another vae on points of eight classes."""
     folder = tmp_path_factory.mktemp("made")
     for recipe in ("ae", "vae", "gan"):
-        command = ["train", recipe, "--data", pictures, "--steps", 3, "train.batch=8"]
+        command = ["train", recipe, "--data", halves, "--steps", 3, "train.batch=8"]
         ended = processes.run(*command, folder=folder)
         assert ended.code == 0, ended.err
     random = np.random.default_rng(0)

@@ -33,16 +33,18 @@ def test_a_model_that_lacks_what_a_metric_asks_for_says_so(reverie, runs):
 def test_an_evaluation_says_first_what_it_costs_and_last_what_it_means(reverie, runs):
     said = reverie("evaluate", "vae-pictures")
     lines = said.out.splitlines()
-    assert lines[0].startswith("note: 6 samples, 5,000 draws: about ")
+    assert lines[0].startswith("note: 60 samples, 5,000 draws: about ")
     assert any(line.startswith("Held-out samples cost ") for line in lines)
-    assert any(line.startswith("warning: ") for line in lines)  # 6 samples are few for anything
+    assert any(
+        line.startswith("warning: ") for line in lines
+    )  # 60 samples are few for 256 features
 
 
 def test_evaluating_as_json_is_the_records(reverie, runs):
     said = reverie("evaluate", "vae-points", "--samples", 30, "--json")
     tree = json.loads(said.out.splitlines()[-1])
     records = tree["records"]
-    assert {"FD[coordinates]", "coverage[coordinates]"} <= {record["metric"] for record in records}
+    assert {"FD[coordinates]", "KID[coordinates]"} <= {record["metric"] for record in records}
     assert tree == RunFolder(runs / "vae-points").read(runs / "vae-points/metrics.json")
     complete = {
         "data",
@@ -99,6 +101,44 @@ def test_a_garbled_file_of_one_run_spoils_no_list_and_no_table(name, garbage, re
     assert said.code == 0
     if name == "metrics.json":
         assert "vae-pictures: not judged yet; run `reverie evaluate`" in said.out
+
+
+@pytest.mark.parametrize(
+    ("name", "tree"),
+    [
+        ("metrics.json", {"records": 3}),
+        ("metrics.json", {"records": [3, {"metric": "a"}, {"value": 1.0}]}),
+        ("config.json", {"train": 3}),
+        ("config.json", {"recipe": ["vae"], "data": 3}),
+        ("provenance.json", {"data": 3}),
+        ("log.jsonl", {"step": "3"}),
+    ],
+)
+def test_a_file_of_another_shape_in_one_run_spoils_no_list(name, tree, reverie, runs):
+    (runs / "vae-pictures" / name).write_text(json.dumps(tree))
+    said = reverie("runs")
+    assert said.code == 0 and len(said.out.splitlines()) == 4
+
+
+def test_a_folder_that_is_a_run_is_shown_as_one(reverie, runs):
+    """With the runs that lie in it, if any do."""
+    said = reverie("runs", "runs/vae-points")
+    first, row = said.out.splitlines()
+    assert first == "runs/vae-points is itself a run:"
+    assert row in reverie("runs").out.splitlines()
+    rows = json.loads(reverie("runs", "runs/vae-points", "--json").out)
+    assert [row["run"] for row in rows] == ["runs/vae-points"]
+    (runs / "ae-pictures").rename(runs / "vae-points" / "inner")
+    rows = json.loads(reverie("runs", "runs/vae-points", "--json").out)
+    assert [row["run"] for row in rows] == ["runs/vae-points", "runs/vae-points/inner"]
+
+
+def test_a_list_says_where_a_run_was_judged_on_other_data(reverie, runs):
+    np.savez("others.npz", x=np.random.default_rng(1).standard_normal((400, 2)).astype("float32"))
+    assert reverie("evaluate", "vae-points", "--data", "others.npz", "-q", "--quick").code == 0
+    headlines = {row["run"]: row["headline"] for row in json.loads(reverie("runs", "--json").out)}
+    assert headlines["runs/vae-points"].startswith("on others: held-out -elbo ")
+    assert headlines["runs/vae-pictures"].startswith("held-out -elbo ")
 
 
 def test_an_empty_folder_holds_no_runs(reverie, here):

@@ -27,6 +27,12 @@ def test_training_ends_with_the_numbers_the_report_and_what_can_be_done_next(
     assert (here / "runs/vae-pictures/report.html").exists()
 
 
+def test_a_recipe_is_not_renamed_by_an_override(reverie, here):
+    said = reverie("train", "gan", "recipe=foo", "--dry-run")
+    assert said.code == 2
+    assert "recipe=foo: the recipe is named by itself, here 'gan'" in said.err
+
+
 def test_lines_are_plain_where_there_is_no_terminal(processes, pictures, here):
     """No escape and no carriage return: a log is read with less."""
     out = processes.run("train", "gan", "--data", pictures, "--steps", 3, folder=here).out

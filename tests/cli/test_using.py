@@ -1,12 +1,19 @@
 """`reverie sample`, `reconstruct`, `interpolate` and `encode`: from the run folder alone, in any form."""
 
+import inspect
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from reverie.loading import load
+from reverie.cli import using
+from reverie.data import open_dataset
+from reverie.data.drawing import drawn
+from reverie.data.stream import to_range
+from reverie.loading import Loaded, load
+from reverie.preparing import read_config
+from reverie.runs import RunFolder
 
 
 def size_of(path):
@@ -84,6 +91,36 @@ def test_interpolations_have_a_row_a_way(run, reverie, runs):
     )
 
 
+def test_a_seed_chooses_which_held_out_samples_are_joined(reverie, runs):
+    """Those of seed 0 are the first of the order in which held-out samples are always taken."""
+    ways = []
+    for seed in (0, 1, 2):
+        how = ["-n", 1, "--steps", 4, "--seed", seed, "--out", "i.npy"]
+        assert reverie("interpolate", "vae-pictures", *how).code == 0
+        ways.append(np.load("i.npy"))
+    config = read_config(RunFolder(runs / "vae-pictures"))
+    x = to_range(drawn(open_dataset(config.data).test, 2).x)
+    assert np.array_equal(ways[0], load("vae-pictures").interpolate(x[:1], x[1:], 4).numpy())
+    assert not any(np.array_equal(ways[i], ways[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+
+
+@pytest.mark.parametrize("run", ["vae-pictures", "gan-pictures"])
+def test_the_default_way_has_as_many_samples_as_that_of_the_library(run, reverie, runs):
+    steps = inspect.signature(Loaded.interpolate).parameters["steps"].default
+    assert inspect.signature(using.interpolate).parameters["steps"].default == steps
+    assert reverie("interpolate", run, "-n", 3, "--out", "i.npy").code == 0
+    assert len(np.load("i.npy")) == 3 * steps
+
+
+def test_a_way_needs_two_held_out_samples(reverie, runs):
+    """Of ten pictures one is held out."""
+    np.save("ten.npy", np.random.default_rng(1).integers(0, 256, (10, 8, 8), dtype=np.uint8))
+    said = reverie("interpolate", "vae-pictures", "--data", "ten.npy")
+    assert said.code == 2
+    assert "a way lies between two held-out samples, and there is only one; name other" in said.err
+    assert reverie("reconstruct", "vae-pictures", "--data", "ten.npy").code == 0
+
+
 @pytest.mark.parametrize(("split", "count"), [("test", 40), ("train", 360)])
 def test_codes_and_labels_of_a_split_are_written_as_npz(split, count, reverie, runs):
     assert reverie("encode", "vae-points", "--split", split, "--out", "c.npz", "-q").code == 0
@@ -99,7 +136,7 @@ def test_codes_and_labels_of_a_split_are_written_as_npz(split, count, reverie, r
 def test_codes_without_labels_are_codes_alone(reverie, runs):
     assert reverie("encode", "ae-pictures").code == 0
     with np.load(runs / "ae-pictures" / "codes-test.npz", allow_pickle=False) as codes:
-        assert sorted(codes) == ["z"] and len(codes["z"]) == 6
+        assert sorted(codes) == ["z"] and len(codes["z"]) == 60
 
 
 def test_other_data_is_brought_to_the_models_shape(reverie, runs, tmp_path):
@@ -156,6 +193,11 @@ def test_what_a_model_cannot_do_names_what_it_can_and_who_can(arguments, message
 REFUSED = [
     (["sample", "vae-picture"], 2, "there is no run 'vae-picture'; did you mean"),
     (["sample", "vae-pictures", "--device", "gpu"], 2, "--device is 'gpu'; did you mean 'cpu'?"),
+    (
+        ["interpolate", "gan-pictures", "--data", "no.npy"],
+        2,
+        "--data is 'no.npy', and a GAN has no encoder for held-out samples; leave it out",
+    ),
     (["sample", "vae-pictures", "--device", "mps"], 2, "device is 'mps', and this machine has"),
     (
         ["sample", "vae-pictures", "--out", "x.jpg"],

@@ -161,15 +161,17 @@ def runs(
 ) -> None:
     """List the runs in a folder."""
     from ..errors import ConfigError
-    from ..runs import list_runs, summary
+    from ..runs import is_run, list_runs, summary
 
-    if not Path(folder).is_dir():
+    where = Path(folder)
+    if not where.is_dir():
         raise ConfigError(f"there is no folder {folder!r}; `reverie train vae` makes a first run")
-    rows = [summary(path) for path in list_runs(Path(folder))]
+    itself = [where] if is_run(where) else []
+    rows = [summary(path) for path in (*itself, *list_runs(where))]
     lines = [f"{r['run']:30} {r['recipe']:12} {r['state']:22} {r['headline']}" for r in rows]
-    show(
-        rows, lines or [f"{folder} holds no runs yet; make one with `reverie train vae`"], as_json
-    )
+    if not lines:
+        lines = [f"{folder} holds no runs yet; make one with `reverie train vae`"]
+    show(rows, [*([f"{folder} is itself a run:"] if itself else []), *lines], as_json)
 
 
 def inspect(
@@ -188,8 +190,9 @@ def inspect(
 ) -> None:
     """Look at data: counts, sizes, classes, broken files, duplicates, values, a contact sheet."""
     from ..data import inspect_source
-    from ..pictures import save_png
+    from ..pictures import check_png, save_png
 
+    check_png(Path(out))
     with listening(as_json, quiet) as listener:
         found = inspect_source(source_of(path, overrides or []), listener.worked)
     if found.shown:

@@ -34,7 +34,8 @@ def train(
         int | None, typer.Option("--steps", min=1, help="The budget in steps.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="The seed of everything.")
+        int | None,
+        typer.Option("--seed", min=0, help="Of weights, order and noise; data.seed splits data."),
     ] = None,
     device: DeviceOption = None,
     precision: Annotated[

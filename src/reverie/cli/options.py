@@ -81,14 +81,17 @@ def opened(run: str, device: str | None) -> tuple[RunFolder, Loaded]:
 
 
 def choice(device: str | None) -> Any:
-    """A device name that exists.
+    """A device name that exists, refused before anything is read if it does not.
 
     Raises:
         ConfigError: It does not.
     """
-    from ..errors import ConfigError, did_you_mean
+    from typing import get_args
 
-    names = ("auto", "cpu", "cuda", "mps")
+    from ..errors import ConfigError, did_you_mean
+    from ..hardware import Device
+
+    names = get_args(Device)
     if device is not None and device not in names:
         raise ConfigError(f"--device is {device!r}; {did_you_mean(device, names)}")
     return device or "auto"

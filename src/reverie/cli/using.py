@@ -77,22 +77,40 @@ def reconstruct(
 def interpolate(
     run: RunName,
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many ways.")] = 8,
-    steps: Annotated[int, typer.Option("--steps", min=2, help="Pictures on each way.")] = 12,
+    steps: Annotated[
+        int, typer.Option("--steps", min=2, help="Samples on each way, with both of its ends.")
+    ] = 12,
     data: OtherData = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", min=0, max=2**32 - 1, help="Which held-out samples, or noises, are joined."
+        ),
+    ] = 0,
     out: Out = None,
     device: DeviceOption = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Walk through the latents: between held-out samples, or between noises for a GAN."""
+    from ..errors import ConfigError
     from ..models.base import require
 
     folder, loaded = opened(run, device)
     require(loaded.model, "decode")
     if "encode" in loaded.can:
-        x = held_out(folder, loaded, data, 2 * count, as_json, quiet)
+        x = held_out(folder, loaded, data, 2 * count, as_json, quiet, seed)
+        if len(x) < 2:
+            raise ConfigError(
+                "a way lies between two held-out samples, and there is only one; "
+                "name other data with --data"
+            )
         starts, ends = x[: len(x) // 2], x[len(x) - len(x) // 2 :]
+    elif data is not None:
+        raise ConfigError(
+            f"--data is {data!r}, and {loaded.model.family} has no encoder for held-out samples; "
+            "leave it out to join noises"
+        )
     else:
         starts, ends = loaded.noise(count, seed=2 * seed), loaded.noise(count, seed=2 * seed + 1)
     made = loaded.interpolate(starts, ends, steps)
@@ -128,14 +146,24 @@ def encode(
 
 
 def held_out(
-    folder: RunFolder, loaded: Loaded, data: str | None, count: int, as_json: bool, quiet: bool
+    folder: RunFolder,
+    loaded: Loaded,
+    data: str | None,
+    count: int,
+    as_json: bool,
+    quiet: bool,
+    seed: int = 0,
 ) -> Tensor:
-    """Some held-out samples, always the same, `(N, *shape)` in data units."""
+    """Some held-out samples, of one seed always the same, `(N, *shape)` in data units.
+
+    Those of seed 0 are the ones that a judgement begins with.
+    """
     from ..data.drawing import drawn
     from ..data.stream import to_range
 
     with listening(as_json, quiet) as listener:
-        return to_range(drawn(data_for(folder, loaded, data, listener).test, count).x)
+        split = data_for(folder, loaded, data, listener).test
+    return to_range(drawn(split, count, seed).x)
 
 
 def report(path: Path, count: int, as_json: bool, quiet: bool) -> None:

@@ -11,13 +11,25 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import ConfigError
+
 NOTE = "REVERIE_REFUSAL"
 LOST = ("gloo", "NCCL", "Connection", "TCPStore")
 """Words of the errors by which a worker learns that another one is gone."""
 
 
 def launch(workers: int, restarts: int, arguments: Sequence[str]) -> int:
-    """Runs `reverie ARGUMENTS` in every worker; returns the exit code."""
+    """Runs `reverie ARGUMENTS` in every worker; returns the exit code.
+
+    Raises:
+        ConfigError: They name no command.
+    """
+    if not arguments or arguments[0].startswith("-"):
+        found = f"{arguments[0]} stands in its place" if arguments else "none was given"
+        raise ConfigError(
+            f"launch takes the command that workers run, and {found}; "
+            "write it last, as in `reverie launch --workers 2 train vae`"
+        )
     # Restarted workers would read the dead one's address from a shared store (pytorch#135712).
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
