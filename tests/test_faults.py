@@ -3,8 +3,10 @@
 The processes are real ones and die by real signals; `bit-equal` is against a run that was left in peace.
 """
 
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -474,6 +476,68 @@ def test_a_checkpoint_of_another_model_is_refused(processes, small_run):
     assert ended.code == 3
     assert f"step 1 is not of the model that {config} describes" in ended.err
     assert "put the file back as it was" in ended.err
+
+
+def test_resuming_a_finished_run_keeps_how_it_was_judged(processes, small_run):
+    """In full, on whatever data: nothing of it is computed again, nor what training cost."""
+    tree = json.loads((small_run / "metrics.json").read_text())
+    (small_run / "metrics.json").write_text(json.dumps({**tree, "protocol": {"mine": 1}}))
+    before = {
+        name: (small_run / name).read_bytes() for name in ("metrics.json", "provenance.json")
+    }
+    assert processes.run("resume", small_run).code == 0
+    assert before == {name: (small_run / name).read_bytes() for name in before}
+
+
+def test_a_model_whose_checkpoints_are_gone_is_not_trained_anew(processes, pictures, tmp_path):
+    run = tmp_path / "run"
+    assert processes.run(*gan(pictures, run, 2, *SMALL), prelude=UNJUDGED).code == 0
+    weights = (run / "model.safetensors").read_bytes()
+    shutil.rmtree(run / "checkpoint")
+    ended = processes.run("resume", run)
+    assert ended.code == 3
+    assert f"{run / 'checkpoint'} is gone, and the model beside it is of step 2" in ended.err
+    assert (run / "model.safetensors").read_bytes() == weights
+
+
+def test_two_trainings_that_begin_in_one_folder_leave_the_one_that_was_first(
+    processes, pictures, tmp_path
+):
+    """Both found it empty; the second must write nothing of its own before it holds the lock."""
+    run = tmp_path / "run"
+    waits = "from reverie import verbs; from pathlib import Path; import time\n"
+    late = (
+        waits
+        + f"""
+made = verbs.new_run
+def later(*arguments):
+    folder = made(*arguments)
+    Path({str(tmp_path / "found")!r}).touch()
+    while not Path({str(tmp_path / "go")!r}).exists(): time.sleep(0.01)
+    return folder
+verbs.new_run = later
+"""
+    )
+    second = processes.start(*gan(pictures, run, 3, *SMALL), "train.seed=7", prelude=late)
+    wait_for(tmp_path / "found")
+    first = processes.run(*gan(pictures, run, 2, *SMALL), prelude=UNJUDGED)
+    assert first.code == 0
+    config = (run / "config.json").read_bytes()
+    (tmp_path / "go").touch()
+    ended = second.wait()
+    assert ended.code == 2 and f"{run} holds a run by now; choose another --out" in ended.err
+    assert (run / "config.json").read_bytes() == config and last_step(run) == 2
+
+
+def test_a_run_that_fails_before_it_begins_takes_no_name(processes, pictures, tmp_path):
+    fails = (
+        "from reverie import verbs\nfrom reverie.errors import ConfigError\n"
+        "def no(*arguments): raise ConfigError('not today')\n"
+        "verbs.with_steps = no\n"
+    )
+    command = ["train", "ae", "--data", pictures, "--steps", 1]
+    assert processes.run(*command, folder=tmp_path, prelude=fails).code == 2
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_a_config_that_was_changed_since_the_checkpoint_is_told_and_followed(

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from reverie import plots
-from reverie.report import content, write_report
+from reverie.report import command, content, write_report
 from reverie.runs import RunFolder
 from reverie.verdict import verdict
 
@@ -95,6 +95,16 @@ def test_the_verdict_rests_on_numbers_of_the_page(run):
 
 def test_the_command_that_made_the_run_stands_on_it(run, pictures):
     assert f"reverie train vae --data {pictures}" in page_of(run).text
+
+
+def test_the_command_has_all_that_was_given_and_can_be_typed():
+    """In a shell's quotes where there are spaces; of older runs, the seed and budget that they noted."""
+    config = {"recipe": "beta-vae", "data": {"source": "my data/x.npy"}}
+    made = {"given": ["train.budget=3 steps", "model.beta=8"]}
+    typed = "reverie train beta-vae --data 'my data/x.npy' 'train.budget=3 steps' model.beta=8"
+    assert command(config, made) == typed
+    older = command(config, {"seed": 5, "budget_given": "2m"})
+    assert older.endswith("'my data/x.npy' train.seed=5 train.budget=2m")
 
 
 @pytest.mark.parametrize("missing", ["metrics", "log", "provenance", "config", "samples", "all"])

@@ -172,6 +172,64 @@ def test_a_summary_says_how_far_a_run_came(budget, state, run):
     }
 
 
+RECORD = {"metric": "FD", "value": 2.0}
+
+
+def judged(run, records, fingerprint="a"):
+    """Writes what was judged, on data of that fingerprint."""
+    data = {"name": "digits", "fingerprint": fingerprint}
+    run.metrics.write_text(json.dumps({"records": records, "data": data}))
+
+
+@pytest.mark.parametrize("trained_on", [None, 3, {}, {"fingerprint": "a"}])
+def test_a_summary_shows_the_first_numbers_of_a_judged_run(trained_on, run):
+    """Data of which nothing is known is not called other data."""
+    run.update_provenance({"data": trained_on})
+    judged(run, [{"metric": "IS", "value": None}, RECORD, {**RECORD, "value": 3}, RECORD])
+    assert summary(run.path)["headline"] == "FD 2, FD 3"
+    assert summary(run.path)["state"] == "finished"
+
+
+def test_a_summary_names_the_data_where_it_is_not_what_the_run_was_trained_on(run):
+    run.update_provenance({"data": {"name": "points", "fingerprint": "b"}})
+    judged(run, [RECORD])
+    assert summary(run.path)["headline"] == "on digits: FD 2"
+    judged(run, [{"metric": "IS", "value": None}])
+    assert summary(run.path)["headline"] == ""
+
+
+@pytest.mark.parametrize("records", [3, None, "FD", {"FD": 2}, []])
+def test_records_of_another_shape_are_none(records, run):
+    judged(run, records)
+    assert (summary(run.path)["state"], summary(run.path)["headline"]) == ("step 0", "")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        3,
+        {},
+        {"metric": "FD"},
+        {"value": 2.0},
+        {"metric": "FD", "value": "2"},
+        {"metric": "FD", "value": [2.0]},
+        {"metric": "FD", "value": True},
+        {"metric": "FD", "value": float("nan")},
+        {"metric": "FD", "value": 10**400},
+    ],
+)
+def test_a_record_of_another_shape_is_passed_over(record, run):
+    judged(run, [record, RECORD])
+    assert summary(run.path)["headline"] == "FD 2"
+
+
+@pytest.mark.parametrize("tree", [{"train": 3}, {"recipe": 3}, {"recipe": ["vae"], "train": []}])
+def test_settings_of_another_shape_are_none(tree, run):
+    run.config.write_text(json.dumps(tree))
+    run.append_log({"step": "7"})
+    assert (summary(run.path)["recipe"], summary(run.path)["state"]) == ("model only", "step 7")
+
+
 def test_a_lock_keeps_a_second_process_out_and_ends_with_its_holder(run, tmp_path):
     ready, done = os.pipe(), os.pipe()
     if not (pid := os.fork()):

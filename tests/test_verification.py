@@ -13,9 +13,8 @@ from reverie.settings import TrainConfig
 from reverie.verification import _value, verify
 
 
-def finish(run, dataset, listener, seconds):
+def finish(run, dataset, listener):
     """What is left of the end of a run where nothing is judged."""
-    run.folder.update_provenance({"training_seconds": seconds})
     run.folder.metrics.write_text(json.dumps({"records": []}))
 
 

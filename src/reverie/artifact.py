@@ -91,6 +91,14 @@ def is_of_step(folder: Path, step: int) -> bool:
         return False
 
 
+def step_of(folder: Path) -> int:
+    """The step that the model there was saved after; 0 where there is none that can be read."""
+    try:
+        return int(unseal(folder / CARD)["step"])
+    except (ModelFileError, OSError, KeyError, TypeError, ValueError):
+        return 0
+
+
 def load_model(folder: Path) -> tuple[Model, Card]:
     """Reads a model back, on the CPU, in evaluation mode.
 

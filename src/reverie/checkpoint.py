@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import ModelFileError
 from .storage import (
@@ -103,6 +103,18 @@ def _read(place: Path) -> Checkpoint:
 
 def _all(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"))
+
+
+def named(prefix: str, model: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a module under a prefix."""
+    return {f"{prefix}.{name}": tensor for name, tensor in model.state_dict().items()}
+
+
+def restore(model: nn.Module, prefix: str, tensors: Mapping[str, Tensor]) -> None:
+    """Puts back what `named` gave."""
+    start = prefix + "."
+    own = {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+    model.load_state_dict(own)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:

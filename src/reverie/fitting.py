@@ -6,6 +6,7 @@ The mathematics of a step is in `training.py`; here is everything around it.
 from __future__ import annotations
 
 import math
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -75,14 +76,19 @@ class Fitting:
         """Goes back to the last whole checkpoint, if there is one."""
         found = checkpoint.load(self.run.checkpoint)
         if found is None:
+            if trained := artifact.step_of(self.run.path):
+                raise ModelFileError(
+                    f"{self.run.checkpoint} is gone, and the model beside it is of step {trained}: it can "
+                    "be used, and not be trained on; bring the folder back, or train a new run"
+                )
             return
         for reason in found.damaged:
             self.listener.said(f"a damaged checkpoint was passed over: {reason}")
         state = self.state
         try:
-            restore(state.model, "model", found.tensors)
+            checkpoint.restore(state.model, "model", found.tensors)
             if state.average:
-                restore(state.average.average, "average", found.tensors)
+                checkpoint.restore(state.average.average, "average", found.tensors)
             for name, optimizer in state.optimizers.items():
                 checkpoint.restore_optimizer(optimizer, f"optimizer.{name}", found.tensors)
         except (RuntimeError, ValueError, KeyError) as error:
@@ -109,9 +115,9 @@ class Fitting:
         """
         self.check()
         state = self.state
-        tensors = named("model", state.model)
+        tensors = checkpoint.named("model", state.model)
         if state.average:
-            tensors |= named("average", state.final)
+            tensors |= checkpoint.named("average", state.final)
         for name, optimizer in state.optimizers.items():
             tensors |= checkpoint.optimizer_tensors(optimizer, f"optimizer.{name}")
         # A finite loss may have a gradient that is not, which spoils the weights a step before.
@@ -191,7 +197,7 @@ class Fitting:
         command = "reverie resume" if size == 1 else f"reverie launch --workers {size} resume"
         raise InterruptedRunError(
             f"stopped at step {self.state.step} of {self.plan.steps}, saved. "
-            f"Go on with: {command} {self.run.path}",
+            f"Go on with: {command} {shlex.quote(str(self.run.path))}",
             number or signal.SIGTERM,
         )
 
@@ -285,15 +291,3 @@ def picture_steps(steps: int) -> set[int]:
     """When to look: often at first, then every twentieth of the run."""
     early = {max(1, round(steps * share)) for share in (0.002, 0.005, 0.01, 0.02, 0.035)}
     return early | {max(1, round(steps * k / 20)) for k in range(1, 21)}
-
-
-def named(prefix: str, model: torch.nn.Module) -> dict[str, Tensor]:
-    """The tensors of a module under a prefix."""
-    return {f"{prefix}.{name}": tensor for name, tensor in model.state_dict().items()}
-
-
-def restore(model: torch.nn.Module, prefix: str, tensors: dict[str, Tensor]) -> None:
-    """Puts back what `named` gave."""
-    start = prefix + "."
-    own = {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
-    model.load_state_dict(own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -37,6 +37,8 @@ class Prepared:
     model: Model
     device: torch.device
     precision: torch.dtype
+    given: tuple[str, ...] = ()
+    """What differs from the recipe's own settings, as `dotted.path=value`."""
 
 
 def assignments(budget: str | None, steps: int | None, **given: object) -> list[str]:
@@ -47,6 +49,8 @@ def assignments(budget: str | None, steps: int | None, **given: object) -> list[
     """
     if budget is not None and steps is not None:
         raise ConfigError("budget and steps are both given; write one of them")
+    if steps is not None and not isinstance(steps, int):
+        raise ConfigError(f"steps is {steps!r}; write a whole number")
     given = {"budget": f"{steps} steps" if steps is not None else budget, **given}
     return [f"train.{name}={value}" for name, value in given.items() if value is not None]
 
@@ -56,6 +60,8 @@ def prepare(
 ) -> Prepared:
     """Opens the data, asks the recipe, applies overrides, and builds the model: nothing is written."""
     found = recipes.find(recipe)
+    if renamed := [text for text in overrides if text.startswith("recipe=")]:
+        raise ConfigError(f"{renamed[0]}: the recipe is named by itself, here {recipe!r}")
     source = data if isinstance(data, DataConfig) else DataConfig(source=absolute(str(data)))
     early = [text for text in overrides if text.startswith("data.")]
     config = override(Config(recipe=recipe, data=source), early)
@@ -63,7 +69,14 @@ def prepare(
     model, training = found(dataset.spec)
     late = [text for text in overrides if not text.startswith("data.")]
     config = override(config.with_(model=model, train=training), late)
-    return assemble(config, listener, dataset)
+    own = [f"data.{name}={value}" for name, value in said(source).items() if name != "source"]
+    return replace(assemble(config, listener, dataset), given=(*own, *overrides))
+
+
+def said(source: DataConfig) -> dict[str, Any]:
+    """What was said of the data, and is not as it would be anyway."""
+    tree = to_tree(source)
+    return {name: tree[name] for name in source.model_fields_set if name in tree}
 
 
 def assemble(config: Config, listener: Listener, dataset: Dataset | None = None) -> Prepared:
@@ -169,6 +182,7 @@ def provenance(prepared: Prepared, world: World) -> dict[str, Any]:
         "workers": world.size,
         "seed": prepared.config.train.seed,
         "budget_given": prepared.config.train.budget,
+        "given": list(prepared.given),
         "parameters": sum(p.numel() for p in prepared.model.parameters()),
         "launch": launch_id(),
         "data": {

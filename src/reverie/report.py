@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -71,7 +72,7 @@ def content(folder: RunFolder) -> dict[str, Any]:
         "groups": grouped(records),
         "config": flat(config),
         "provenance": flat({**provenance, "judged": metrics.get("time")}),
-        "command": command(config),
+        "command": command(config, provenance),
         "path": folder.path,
         "seconds": provenance.get("training_seconds"),
         "machine": provenance.get("machine", ""),
@@ -198,7 +199,20 @@ def flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
     return [(prefix, ", ".join(map(str, tree)) if isinstance(tree, list) else str(tree))]
 
 
-def command(config: dict[str, Any]) -> str:
-    """The command that makes such a run."""
-    source = config.get("data", {}).get("source", "mnist")
-    return f"reverie train {config.get('recipe', 'vae')} --data {source}"
+def command(config: dict[str, Any], made: dict[str, Any]) -> str:
+    """The command that makes such a run, with what was given beside recipe and data."""
+    data = config.get("data")
+    source = data.get("source", "mnist") if isinstance(data, dict) else "mnist"
+    given = made.get("given")
+    if not isinstance(given, list):  # of before it was noted down
+        known = {"seed": made.get("seed"), "budget": made.get("budget_given")}
+        given = [f"train.{name}={value}" for name, value in known.items() if value is not None]
+    words = [
+        "reverie",
+        "train",
+        str(config.get("recipe", "vae")),
+        "--data",
+        str(source),
+        *map(str, given),
+    ]
+    return shlex.join(words)

@@ -19,6 +19,8 @@ from . import __version__
 from .errors import ConfigError, ReverieError, StorageError, did_you_mean
 from .storage import half_written, remove_leftovers, sha256_of, write_text
 
+LOCK = ".lock"
+
 
 class RunFolder:
     """Where the files of one run are. Nothing is read or made by naming them.
@@ -44,8 +46,8 @@ class RunFolder:
             for text in self.log.read_text(errors="replace").splitlines():
                 try:
                     line = json.loads(text)
-                    lines[int(line["step"])] = line
-                except (ValueError, TypeError, KeyError):
+                    lines[int(line["step"])] = {"values": {}, **line}
+                except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
                     continue
         # Steps that were repeated after a crash stand twice: the later line is the one that counts.
         return [lines[step] for step in sorted(lines)]
@@ -76,6 +78,13 @@ class RunFolder:
         tree = {**self.read(self.provenance), **facts}
         write_text(self.provenance, json.dumps(tree, indent=2) + "\n")
 
+    def remove_if_empty(self) -> None:
+        """Removes the folder where nothing came of it: a run that failed before it began takes no name."""
+        if not self.path.is_dir() or {path.name for path in self.path.iterdir()} - {LOCK}:
+            return
+        (self.path / LOCK).unlink(missing_ok=True)
+        self.path.rmdir()
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps a second process out; a lock dies with its process, however that ends.
@@ -84,7 +93,7 @@ class RunFolder:
             ReverieError: Another process trains in this folder.
             StorageError: The folder cannot be written.
         """
-        lock = FileLock(self.path / ".lock")
+        lock = FileLock(self.path / LOCK)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -119,7 +128,8 @@ def _make_run(out: str | None, recipe: str, data: str) -> RunFolder:
     if out is not None:
         path = Path(out)
         # What a killed process left half written goes once the run is locked, and nobody else's before.
-        if path.is_file() or (path.is_dir() and set(path.iterdir()) - half_written(path)):
+        left = half_written(path) | {path / LOCK}
+        if path.is_file() or (path.is_dir() and set(path.iterdir()) - left):
             hint = f"`reverie resume {out}` goes on with it; " if is_run(path) else ""
             raise ConfigError(f"--out {out} is not empty; {hint}choose another folder")
         path.mkdir(parents=True, exist_ok=True)
@@ -132,6 +142,16 @@ def _make_run(out: str | None, recipe: str, data: str) -> RunFolder:
             return RunFolder(path)
         except FileExistsError:
             number += 1
+
+
+def unfinished(folder: RunFolder, step: int | None) -> str:
+    """How far a run came that was to go on after this step; empty of one that ended."""
+    train = folder.read(folder.config).get("train")
+    budget = train.get("budget") if isinstance(train, dict) else None
+    planned = re.fullmatch(r"(\d+) steps", str(budget))
+    if step is None or planned is None or step >= int(planned[1]):
+        return ""
+    return f"step {step:,} of {int(planned[1]):,}"
 
 
 def is_run(path: Path) -> bool:
@@ -164,18 +184,46 @@ def list_runs(folder: Path) -> list[Path]:
 
 
 def summary(path: Path) -> dict[str, Any]:
-    """What a list of runs says of one: its recipe, how far it came, and its first numbers."""
+    """What a list of runs says of one: its recipe, how far it came, and its first numbers.
+
+    What a file holds in another shape than a run writes it in counts as missing.
+    """
     folder = RunFolder(path)
-    records = folder.read(folder.metrics).get("records", [])
-    log, config = folder.read_log(), folder.read(folder.config)
-    step = log[-1]["step"] if log else 0
-    budget = re.fullmatch(r"(\d+) steps", str(config.get("train", {}).get("budget")))
+    metrics, config, log = (
+        folder.read(folder.metrics),
+        folder.read(folder.config),
+        folder.read_log(),
+    )
+    records = _part(metrics, "records", list)
+    step = int(log[-1]["step"]) if log else 0
+    budget = re.fullmatch(r"(\d+) steps", str(_part(config, "train", dict).get("budget")))
     state = (
         "finished" if records else f"step {step:,}" + (f" of {int(budget[1]):,}" if budget else "")
     )
-    shown = [f"{r['metric']} {r['value']:.4g}" for r in records if r["value"] is not None]
-    recipe = config.get("recipe", "model only")
-    return {"run": str(path), "recipe": recipe, "state": state, "headline": ", ".join(shown[:2])}
+    judged, made = (_part(t, "data", dict) for t in (metrics, folder.read(folder.provenance)))
+    prints = judged.get("fingerprint"), made.get("fingerprint")
+    other = None not in prints and prints[0] != prints[1]
+    headline = ", ".join(_shown(records)[:2])
+    return {
+        "run": str(path),
+        "recipe": _part(config, "recipe", str) or "model only",
+        "state": state,
+        "headline": f"on {judged.get('name')}: {headline}" if other and headline else headline,
+    }
+
+
+def _part(tree: Mapping[str, Any], name: str, form: type) -> Any:
+    """What stands under a name; empty where that is missing or of another form."""
+    value = tree.get(name)
+    return value if isinstance(value, form) else form()
+
+
+def _shown(records: list[Any]) -> list[str]:
+    """Each record that has a value, in words."""
+    known = [r for r in records if isinstance(r, dict) and type(r.get("value")) in (int, float)]
+    # An integer of JSON may be larger than any float, in which it would be written.
+    finite = [r for r in known if abs(r["value"]) < 1e300]
+    return [f"{r['metric']} {r['value']:.4g}" for r in finite if "metric" in r]
 
 
 def software() -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,9 @@ from .data import DataConfig
 from .data.dataset import Dataset
 from .display import for_a_person
 from .distributed import World, join, launch_id, leave
+from .errors import ConfigError
 from .fitting import Fitting
-from .hardware import Device, Precision, peak_memory
+from .hardware import Device, Precision, forget_peak_memory, peak_memory
 from .loading import Loaded
 from .monitor import Listener
 from .painting import Painter, gallery
@@ -30,7 +33,7 @@ from .preparing import (
     read_config,
     with_steps,
 )
-from .runs import RunFolder, find_run, list_runs, new_run, now
+from .runs import RunFolder, find_run, is_run, list_runs, new_run, now
 from .settings import Config
 from .signals import stoppable
 from .storage import write_text
@@ -119,7 +122,7 @@ def train(
 def resume(
     run: str | os.PathLike[str], *, device: Device | None = None, listener: Listener | None = None
 ) -> Run:
-    """Goes on with a run from its last checkpoint; one that has ended is only judged again.
+    """Goes on with a run from its last checkpoint; one that has ended is judged, if it was not yet.
 
     Raises:
         ConfigError: There is no such run.
@@ -136,7 +139,8 @@ def resume(
     check_unchanged(folder, prepared.dataset)
     world = join(config.train.device)
     try:
-        return _fit(folder, prepared, world, listener)
+        with held(folder, world):
+            return _fit(folder, prepared, world, listener)
     finally:
         listener.ended()
         leave()
@@ -147,16 +151,46 @@ def _train(prepared: Prepared, out: str | None, world: World, listener: Listener
     if found is not None:
         folder = RunFolder(Path(found))
         again = replace(prepared, config=read_config(folder))
-        return _fit(folder, again, world, listener)
+        with held(folder, world):
+            return _fit(folder, again, world, listener)
     world.rows(prepared.config.train.batch, 0, prepared.config.train.accumulate)
     name = prepared.config.recipe, prepared.dataset.name
     folder = RunFolder(Path(world.same(lambda: str(new_run(out, *name).path))))
+    try:
+        with held(folder, world):
+            return _fit(folder, _begun(folder, prepared, world), world, listener)
+    finally:
+        if world.leads:
+            folder.remove_if_empty()
+
+
+def _begun(folder: RunFolder, prepared: Prepared, world: World) -> Prepared:
+    """What was decided, with the number of steps; it stands in the folder from here on."""
+    world.same(lambda: check_free(folder))
     config = with_steps(prepared, world)
     if world.leads:
         write_text(folder.config, to_json(config))
         folder.update_provenance(provenance(prepared, world))
     world.wait()
-    return _fit(folder, replace(prepared, config=config), world, listener)
+    return replace(prepared, config=config)
+
+
+def check_free(folder: RunFolder) -> None:
+    """Refuses a folder that another process was quicker to lock, and has left a run in since.
+
+    Raises:
+        ConfigError: It has.
+    """
+    if is_run(folder.path):
+        raise ConfigError(f"{folder.path} holds a run by now; choose another --out")
+
+
+@contextmanager
+def held(folder: RunFolder, world: World) -> Iterator[None]:
+    """Keeps a second process out of the folder; the leading worker's lock is for all of them."""
+    with folder.locked() if world.leads else nullcontext():
+        world.wait()  # for what the dead left half written to be removed
+        yield
 
 
 def restarted_run(out: str | None) -> str | None:
@@ -180,32 +214,38 @@ def _fit(folder: RunFolder, prepared: Prepared, world: World, listener: Listener
     fitting = Fitting(
         folder, state, plan, listener, Painter(folder, prepared.dataset), Watch(prepared.dataset)
     )
-    if not world.leads:
-        world.wait()  # for what the dead left half written to be removed
-        fitting.resume()
-        fitting.go()
-        world.wait()
-        return Run(folder, config)
-    with folder.locked():
-        world.wait()
-        fitting.resume()
-        fitting.go()
-        run = Run(folder, config)
+    run = Run(folder, config)
+    fitting.resume()
+    before = state.step
+    forget_peak_memory()
+    fitting.go()
+    if world.leads:
+        if state.step > before or "finished" not in folder.read(folder.provenance):
+            note_cost(folder, fitting.seconds)
         ended = "trained and saved, and stopped before it was judged. Go on with:"
-        with stoppable(f"{ended} reverie resume {run.path}"):
-            finish(run, prepared.dataset, listener, fitting.seconds)
+        with stoppable(f"{ended} reverie resume {shlex.quote(str(run.path))}"):
+            finish(run, prepared.dataset, listener)
     world.wait()
     return run
 
 
-def finish(run: Run, dataset: Dataset, listener: Listener, seconds: float) -> None:
-    """Judges a trained run, paints its gallery and writes its report."""
+def note_cost(folder: RunFolder, seconds: float) -> None:
+    """Writes down what training took, over all sessions."""
+    earlier = folder.read(folder.provenance).get("peak_memory_mib")
+    peaks = [peak for peak in (earlier, peak_memory()) if isinstance(peak, int)]
+    spent = {"training_seconds": round(seconds, 2), "peak_memory_mib": max(peaks, default=None)}
+    folder.update_provenance({"finished": now(), **spent})
+
+
+def finish(run: Run, dataset: Dataset, listener: Listener) -> None:
+    """Judges a trained run, paints its gallery and writes its report; what is judged already stands."""
     from .evaluation import evaluate_run
     from .report import write_report
 
     folder = run.folder
-    spent = {"training_seconds": round(seconds, 2), "peak_memory_mib": peak_memory()}
-    folder.update_provenance({"finished": now(), **spent})
-    gallery(folder, run.model, dataset)
-    evaluate_run(folder, run.model, dataset, listener)
-    write_report(folder)
+    judged = folder.read(folder.metrics).get("model_sha256") == run.model.card.weights
+    if not judged:
+        gallery(folder, run.model, dataset)
+        evaluate_run(folder, run.model, dataset, listener)
+    if not judged or not folder.report.exists():
+        write_report(folder)
