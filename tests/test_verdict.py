@@ -103,12 +103,25 @@ REPEATS = "30.0 % of samples repeat another one"
 )
 def test_copying_is_said_where_a_warning_says_it(texts, words):
     near = Record(
-        metric="nearest is training data[x@1]", value=0.86, reference={"held-out data": 0.857}
+        metric="nearest is training data[x@1]",
+        value=0.86,
+        reference={"held-out data": 0.857},
+        warnings=texts,
     )
-    [line] = said(Record(metric="C_T[x@1]", value=-1.25, warnings=texts), near)
+    [line] = said(Record(metric="C_T[x@1]", value=-1.25), near)
     assert line.startswith(words)
+    [without] = said(near)
+    assert without == line.replace(" (C_T -1.2)", "")
     honest = "86.0 % of samples lie nearest to training data, where honest ones do in 85.7 % (C_T -1.2)."
     assert line.endswith(honest) == words.startswith("No sign")
+
+
+def test_samples_that_are_too_few_for_balls_are_not_said_to_cover_anything():
+    few = "balls of 5 neighbours among 6 samples cover nearly everything; 50 samples or more are needed"
+    assert said(Record(metric="coverage", value=None, reason=few)) == [
+        f"What samples cover is not known: {few}."
+    ]
+    assert said(Record(metric="coverage", value=None, reason="an autoencoder has no prior")) == []
 
 
 def test_modes_and_clusters_are_counted_and_those_hardly_reached_are_told_apart():

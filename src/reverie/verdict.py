@@ -16,7 +16,7 @@ def verdict(records: list[dict[str, Any]], log: list[dict[str, Any]]) -> list[st
     lines = [
         *likelihood_lines(found),
         *reconstruction_lines(found),
-        *([coverage_line(found)] if "coverage" in found else []),
+        *([coverage_line(found)] if "coverage" in found else too_few_line(records)),
         *memorisation_lines(found),
         *mode_lines(found),
         *latent_lines(found),
@@ -85,17 +85,19 @@ def reconstruction_lines(found: Found) -> list[str]:
 
 
 def coverage_line(found: Found) -> str:
-    """Diversity and fidelity beside what training data would score in the samples' place."""
+    """Diversity and fidelity beside what training data, or equal distributions, would score."""
     coverage, distance = found["coverage"], found.get("FD") or found.get("FID")
-    reached = coverage["reference"]["training data"]
+    beside = coverage["reference"]
+    others = "training data" not in beside
+    reached = beside["equal distributions" if others else "training data"]
     share = coverage["value"] / max(reached, 1e-9)
     degrees = {0.9: "nearly all of the data", 0.6: "much of the data", 0.3: "a part of the data"}
     words = next(
         (words for least, words in degrees.items() if share > least), "little of the data"
     )
     line = (
-        f"Samples cover {words}: {100 * coverage['value']:.0f} % of held-out neighbourhoods, where real "
-        f"data reaches {100 * reached:.0f} %"
+        f"Samples cover {words}: {100 * coverage['value']:.0f} % of held-out neighbourhoods, where "
+        f"{'equal distributions reach' if others else 'real data reaches'} {100 * reached:.0f} %"
     )
     if distance is None:
         return line + "."
@@ -104,23 +106,29 @@ def coverage_line(found: Found) -> str:
     return f"{line}; {distance['metric']} is {number(distance['value'])}{beside}."
 
 
+def too_few_line(records: list[dict[str, Any]]) -> list[str]:
+    """Why samples are not judged by what they cover, where the data is too little for it."""
+    reasons = [
+        r["reason"] for r in records if r["metric"] == "coverage" and "needed" in r["reason"]
+    ]
+    return [f"What samples cover is not known: {reason}." for reason in reasons]
+
+
 def memorisation_lines(found: Found) -> list[str]:
     """Whether it copies."""
-    if "C_T" not in found:
+    near = found.get("nearest is training data")
+    if near is None:
         return []
-    record = found["C_T"]
-    texts = record.get("warnings") or ()
+    texts = near.get("warnings") or ()
     if any("copies" in text for text in texts):
         return ["It copies its training data: see the warnings."]
     if any("training sample" in text for text in texts):
         return ["Some samples may be copies of training data: see the warnings."]
-    near = found.get("nearest is training data")
-    if near is None:
-        return []
     share, expected = near["value"], near["reference"]["held-out data"]
+    tested = f" (C_T {found['C_T']['value']:+.1f})" if "C_T" in found else ""
     return [
         f"No sign of copying: of all data, {100 * share:.1f} % of samples lie nearest to training data, "
-        f"where honest ones do in {100 * expected:.1f} % (C_T {record['value']:+.1f})."
+        f"where honest ones do in {100 * expected:.1f} %{tested}."
     ]
 
 

@@ -11,7 +11,7 @@ from .data.drawing import drawn
 from .data.stream import to_range
 from .errors import DataError
 from .features import Extractor, extractor_for, open_extractor
-from .metrics.neighbours import prdc
+from .metrics.neighbours import check_balls, prdc
 from .models.base import Conditional, Inspectable, Model, Sampler
 from .spec import Pixels, affine
 from .tensors import Noise, noise_of
@@ -43,6 +43,7 @@ class Watch:
         if isinstance(model.spec, Pixels):
             samples = samples.clamp(0, 1)
         try:
+            check_balls(len(self.shown), NEIGHBOURS)
             found = prdc(self.held_out, self.extractor(samples), NEIGHBOURS)
         except DataError:  # too few held-out samples, or samples that are not finite
             return {}

@@ -15,7 +15,7 @@ def run(tmp_path, monkeypatch):
     """Writes a run of a recipe and a seed that was judged with these records."""
     monkeypatch.chdir(tmp_path)
 
-    def write(name, *records, seed=0, steps=100, given=None, protocol=None, data="f"):
+    def write(name, *records, seed=0, steps=100, given=None, protocol=None, data="f", step=None):
         folder = tmp_path / "runs" / name
         folder.mkdir(parents=True)
         train = {"seed": seed, "budget": f"{steps} steps"}
@@ -27,6 +27,7 @@ def run(tmp_path, monkeypatch):
             "records": [record.to_dict() for record in records],
             "data": {"fingerprint": data},
             "protocol": protocol or {"samples": 10},
+            "step": steps if step is None else step,
         }
         (folder / "metrics.json").write_text(json.dumps(tree))
         return folder
@@ -52,6 +53,15 @@ def test_other_budgets_are_other_rows(run):
     run("vae-2", loss(1.0), seed=2, steps=1000)
     run("vae-3", loss(1.0), seed=3, steps=1001)
     assert len(compare([f"vae-{seed}" for seed in range(4)]).runs) == 4
+
+
+def test_a_run_that_is_not_finished_is_no_second_seed_and_is_named(run):
+    run("vae-0", loss(1.0), seed=0)
+    run("vae-1", loss(2.0), seed=1)
+    run("vae-2", loss(9.0), seed=2, step=80)
+    found = compare([f"vae-{seed}" for seed in range(3)])
+    assert found.runs == ["vae (2 seeds)", "vae-2"]
+    assert "vae-2: its training is not finished, this is step 80 of 100" in found.notes
 
 
 @pytest.mark.parametrize("change", [{"protocol": {"samples": 20}}, {"data": "e"}])

@@ -34,6 +34,17 @@ def test_a_vae_of_zero_weights_has_ln_2_a_pixel_and_no_gap(
     assert 0 < found.shown["acceptance"] <= 1
 
 
+def test_the_error_is_over_samples_and_has_their_degrees(subject, families, noise_pictures):
+    """Of one sample nothing is known of others; what its chains differ by is no error of a mean."""
+    judged = (
+        subject(families["vae"], noise_pictures(), folder=str(count), chains=count)
+        for count in (4, 1)
+    )
+    several, one = (annealed(each)[0] for each in judged)
+    assert (several.n, several.df, len(several.values)) == (4, 3, 4) and several.uncertainty > 0
+    assert (one.n, one.uncertainty, one.df) == (1, None, None)
+
+
 def test_two_models_may_be_compared(subject, families, noise_pictures, zero):
     """What their chains accept is their own, and no setting."""
     trees = []

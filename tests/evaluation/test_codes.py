@@ -71,10 +71,31 @@ def test_information_near_its_cap_is_said_to_be_no_more_than_large(encoded, by_m
     assert records["mutual information"].warnings[0].startswith("it lies near its cap")
 
 
+def test_what_information_lacks_at_its_cap_is_not_called_a_gap(encoded, by_metric):
+    """a^2 + b^2 = 1, so q(z) is the prior and the gap 0; of 50 samples rate minus information is 6 nats."""
+    b = 1e-3
+    records = by_metric(posteriors(encoded(math.sqrt(1 - b * b), b, count=50)))
+    rate, information = (records["mutual information"].reference["rate"], math.log(50))
+    assert rate - information > 6
+    gap = records["aggregate-posterior gap"]
+    assert gap.value is None and gap.reason.startswith("the information may be above ln n = 3.9")
+
+
+def test_one_held_out_sample_has_no_units_and_says_so(subject, families, noise_pictures):
+    records = posteriors(subject(families["vae"], noise_pictures(train=2, test=1)))
+    assert [record.metric for record in records] == [
+        "active units",
+        "mutual information",
+        "aggregate-posterior gap",
+    ]
+    assert all("at least 2 samples" in record.reason for record in records)
+
+
 def test_other_priors_have_units_but_no_information(subject, noise_pictures, by_metric):
     config = VAEConfig(latent=2, network=LINEAR, prior=GaussianMixture())
     records = by_metric(posteriors(subject(config, noise_pictures())))
     assert records["active units"].value is not None
+    assert "kl" not in records["active units"].shown
     for name in ("mutual information", "aggregate-posterior gap"):
         assert records[name].reason == "estimated against N(0, I) alone, and this prior is another"
 

@@ -13,6 +13,7 @@ import torch
 from reverie.evaluation.codes import posteriors
 from reverie.evaluation.doctor import eigenvalues
 from reverie.latent.likelihoods import Gaussian
+from reverie.latent.priors import GaussianMixture
 from reverie.models import VAEConfig
 from reverie.networks import MLP
 from reverie.schedules import Ramp
@@ -146,6 +147,33 @@ def test_a_bernoulli_model_has_no_sigma_to_blame(beta, words, subject, noise_pic
     record = posteriors(subject(config, noise_pictures(), zero))[0]
     [cause] = record.warnings
     assert record.value == 0 and words in cause and "sigma" not in cause
+
+
+def test_latents_beside_those_that_do_the_work_are_named(subject, noise_pictures, zero):
+    """A mean of one latent varies; nothing is known of why the others do not, but that they are spare."""
+
+    def first_alone(model):
+        zero(model)
+        model.encoder[-1].weight[0] = 1.0
+
+    config = VAEConfig(latent=3, network=LINEAR)
+    record = posteriors(subject(config, noise_pictures(), first_alone))[0]
+    [cause] = record.warnings
+    assert record.value == 1 and cause.startswith("2 of 3 latents carry nothing")
+    assert "model.latent=1 would do as well" in cause
+
+
+def test_a_latent_of_a_mixture_prior_is_used_where_its_mean_varies(subject, noise_pictures, zero):
+    """One posterior for all data, away from N(0, I): a KL to that of 2 nats a latent, and nothing said."""
+
+    def away(model):
+        zero(model)
+        model.encoder[-1].bias[:3] = 2.0
+
+    config = VAEConfig(latent=3, network=LINEAR, prior=GaussianMixture())
+    record = posteriors(subject(config, noise_pictures(), away))[0]
+    [cause] = record.warnings
+    assert record.value == 0 and cause.startswith("posterior collapse: no latent carries anything")
 
 
 def test_pictures_larger_than_their_number_ask_for_no_square_of_their_pixels(subject, dataset):

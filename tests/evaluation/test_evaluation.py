@@ -104,18 +104,20 @@ def test_what_a_model_lacks_has_a_reason_in_the_values_place(tmp_path, data):
         assert (found[name][metric].value, found[name][metric].reason) == (None, reason)
 
 
-def test_pictures_of_another_shape_are_judged_by_the_random_network(tmp_path, data):
-    records = judged(tmp_path, "vae", data)
+def test_pictures_of_another_shape_are_judged_by_the_random_network(tmp_path):
+    x = np.random.default_rng(4).integers(0, 256, (120, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "d.npz", x_train=x[:60], x_test=x[60:])
+    records = judged(tmp_path, "vae", (DataConfig(source=str(tmp_path / "d.npz")),))
     names = [name for name in records if "[" in name]
     assert [name.partition("[")[0] for name in names] == ["density", "coverage"]
     for name in names:
         assert records[name].settings["extractor"]["name"] == "random-conv-v1"
-        assert "random-conv-v1@" in name and records[name].n == 20
+        assert "random-conv-v1@" in name and records[name].n == 60
     assert "covariance of 256 features needs at least 257 samples" in records["FD"].reason
 
 
 def test_too_few_held_out_samples_leave_the_other_metrics_standing(tmp_path):
-    """Coverage takes a fifth neighbour of each held-out sample; here they are three."""
+    """Coverage takes balls that do not cover everything, and a covariance more samples than features."""
     x = np.random.default_rng(3).integers(0, 256, (10, 8, 8), dtype=np.uint8)
     np.savez(tmp_path / "d.npz", x_train=x[:7], x_test=x[7:])
     records = judged(tmp_path, "vae", (DataConfig(source=str(tmp_path / "d.npz")),))
@@ -126,9 +128,10 @@ def test_too_few_held_out_samples_leave_the_other_metrics_standing(tmp_path):
 def test_a_distance_names_its_extractor_and_is_never_called_fid(tmp_path):
     """Pictures of mnist's shape have an extractor; training data stands in the samples' place beside it."""
     x = np.random.default_rng(0).integers(0, 256, (140, 28, 28), dtype=np.uint8)
-    np.savez(tmp_path / "d.npz", x_train=x[:70], x_test=x[70:])
+    file = tmp_path / "my-mnist.npz"
+    np.savez(file, x_train=x[:70], x_test=x[70:])
     made(tmp_path, CONFIGS["gan"], Pixels(shape=(1, 28, 28)))
-    records = {r.metric: r for r in evaluate(tmp_path, data=str(tmp_path / "d.npz"), quick=True)}
+    records = {r.metric: r for r in evaluate(tmp_path, data=str(file), quick=True)}
     names = [name for name in records if "[" in name]
     assert [name.partition("[")[0] for name in names] == ["FD", "density", "coverage"]
     assert all("lenet-mnist-v1@" in name and "FID" not in name for name in names)

@@ -120,6 +120,12 @@ def test_gains_that_differ_widen_the_error(drawn):
     assert float(record.values.double().mean()) == pytest.approx(record.value, abs=1e-6)
 
 
+def test_an_error_has_the_degrees_of_the_samples_whose_gain_is_known(drawn):
+    """A gain of 10 samples says as little of all as 10 do; of every sample, as much as all do."""
+    x = torch.tensor([[1.0, 3.0], [1.0, -3.0]]).repeat(50, 1)
+    assert [many_draws(drawn(x, images=images))[0].df for images in (10, 100)] == [9, 99]
+
+
 def test_few_effective_draws_are_warned_of(drawn, monkeypatch):
     judged = drawn(torch.zeros(20, 2), images=10)
     assert many_draws(judged)[0].warnings == ()

@@ -23,6 +23,8 @@ from reverie.features.pixels import Entries
 from reverie.features.registry import TENSORFLOW_RESIZE
 from reverie.loading import Loaded
 from reverie.metrics.neighbours import PRDC
+from reverie.records import number
+from reverie.verdict import verdict
 
 ALL = {
     "FD", "FD infinity", "precision", "recall", "density", "coverage", "KID", "F8 of PRD",
@@ -213,8 +215,8 @@ def test_too_few_samples_for_one_score_leave_the_others(count, points, by_metric
     records = by_metric(quality(points(samples=count)))
     lost = [name for name, record in records.items() if record.value is None]
     assert all(records[name].reason for name in lost)
-    # k = 5 neighbours want more than 5 samples, FD infinity 30, and a covariance of two features 3.
-    assert ("coverage" in lost) == (count <= 5) and ("FD infinity" in lost) == (count < 30)
+    # Balls of 5 neighbours want 50 samples, FD infinity 30, and a covariance of two features 3.
+    assert "coverage" in lost and ("FD infinity" in lost) == (count < 30)
     assert ("FD" in lost) == (count < 3)
     assert set(records) == ALL
 
@@ -230,9 +232,13 @@ def many_features(subject, families, noise_pictures):
 
 
 def test_few_samples_for_many_features_are_warned_of(points, by_metric, many_features):
-    [warning] = by_metric(fidelity(many_features(300)))["FD"].warnings
-    assert warning.startswith("300 samples are few for 256 features")
-    assert warning.endswith("2,560 or more are needed")
+    record = by_metric(fidelity(many_features(300)))["FD"]
+    [warning] = record.warnings
+    bias = number(record.reference["Gaussian floor"])
+    assert warning == (
+        f"300 samples are few for 256 features: about {bias} of the distance is bias; 2,560 or more are "
+        "needed"
+    )
     assert by_metric(fidelity(points()))["FD"].warnings == ()
 
 
@@ -260,22 +266,19 @@ def test_where_too_few_are_left_without_a_group_there_is_a_distance_without_its_
         infinity(judged)
 
 
-def test_a_training_split_of_no_more_samples_than_features_is_missed_in_words(
-    many_features, by_metric
-):
-    """600 held-out samples are enough for both distances, and 50 of training for none."""
+def test_a_training_split_of_fewer_samples_stands_beside_nothing(many_features, by_metric):
+    """50 samples cover less of 600 held-out ones than 600 of the same law do: 0.3 and 0.97."""
     records = by_metric(quality(many_features(600, train=50)))
-    for name, least in {
-        "FD": "257 samples,",
-        "FD infinity": "257 samples in the smallest",
-    }.items():
-        assert records[name].value is not None
-        assert "training data" not in records[name].reference
-        assert (
-            f"no training data stands beside it: the covariance of 256 features needs at least {least}"
-            in records[name].warnings[-1]
-        )
-    assert "training data" in records["coverage"].reference
+    few = "no training data stands beside it: it has 50 samples, and 600 are judged"
+    for name, record in records.items():
+        assert "training data" not in record.reference
+        assert (few in record.warnings) == (name in ("FD", "FD infinity"))
+    beside = records["coverage"].reference
+    assert beside == {"equal distributions": pytest.approx(1 - 2**-5, abs=1e-3)} | {
+        "Gaussian baseline": beside["Gaussian baseline"]
+    }
+    [line] = [t for t in verdict([r.to_dict() for r in records.values()], []) if "cover" in t]
+    assert "where equal distributions reach 97 %" in line
 
 
 def inception(**changes):
@@ -316,7 +319,8 @@ def test_only_the_original_network_with_enough_samples_is_called_fid(
 def test_a_classifier_scores_by_its_classes(subject, dataset, families, monkeypatch, by_metric):
     """MNIST's own extractor on noise: at least 1, at most its ten classes."""
     x = torch.randint(0, 256, (40, 1, 28, 28), generator=torch.Generator().manual_seed(0))
-    judged = subject(families["gan"], dataset(x.to(torch.uint8), x.to(torch.uint8)))
+    data = dataset(x.to(torch.uint8), x.to(torch.uint8), name="mnist")
+    judged = subject(families["gan"], data)
     record = by_metric(quality(judged))["classifier score"]
     assert 1 <= record.value <= 10 == record.reference["at most"]
     assert 1 <= record.reference["held-out data"] <= 10

@@ -56,15 +56,32 @@ def test_what_is_used_is_the_same_for_every_model_and_seed(sorted_points, subjec
     assert torch.equal(one.training, two.training)
 
 
-def test_samples_of_classes_are_of_the_held_out_datas(sorted_points, subject, families):
-    """Perfect samples of every class in turn would be far from data in which one class is rare."""
+def test_samples_of_classes_are_drawn_as_often_as_training_data_has_them(
+    sorted_points, subject, families
+):
+    """Perfect samples of every class in turn would be far from data in which one class is rare.
+
+    400 draws of which one in five is of the second class: 80, and a deviation of 8.
+    """
     config = families["gan"].with_(conditioning=Concatenation())
     data = sorted_points()
-    rare = Split(data.test.x[:50], data.test.y[:50])  # 40 of the first class and 10 of the second
-    judged = subject(config, replace(data, test=rare))
-    assert judged.asked_labels.bincount().tolist() == [40, 10]
-    expected = judged.loaded.sample_of(judged.labels, seed=judged.seed)
+    rare = Split(data.train.x[:250], data.train.y[:250])  # 200 of one class, and 50 of the next
+    judged = subject(config, replace(data, train=rare))
+    first, second = judged.asked_labels.bincount().tolist()
+    assert first + second == 400 and abs(second - 80) < 4 * 8
+    expected = judged.loaded.sample_of(judged.asked_labels, seed=judged.seed)
     assert torch.equal(judged.samples, torch.Tensor(expected))
+    other = subject(config, replace(data, train=rare), folder="other", seed=1)
+    assert not torch.equal(judged.asked_labels, other.asked_labels)
+
+
+def test_fewer_training_samples_than_are_judged_stand_in_no_place(
+    noise_pictures, subject, families
+):
+    judged = subject(families["ae"], noise_pictures(train=12, test=40))
+    assert judged.too_few == "it has 12 samples, and 40 are judged"
+    assert judged.count == 40
+    assert subject(families["ae"], noise_pictures(40, 40), folder="other").too_few == ""
 
 
 def test_samples_of_classes_that_the_data_lacks_are_of_all_in_turn(

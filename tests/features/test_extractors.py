@@ -188,8 +188,11 @@ def test_probabilities_are_those_of_a_classifier_alone():
 
 
 DEFAULTS = {
-    ((1, 28, 28), ""): "lenet-mnist-v1",
+    ((1, 28, 28), ""): "random-conv-v1",
+    ((1, 28, 28), "stripes"): "random-conv-v1",
+    ((1, 28, 28), "kmnist"): "random-conv-v1",
     ((1, 28, 28), "mnist"): "lenet-mnist-v1",
+    ((1, 28, 28), "my MNIST"): "lenet-mnist-v1",
     ((1, 28, 28), "Fashion-MNIST"): "lenet-fashion-v1",
     ((3, 28, 28), "fashion"): "random-conv-v1",
     ((1, 32, 32), ""): "random-conv-v1",

@@ -171,6 +171,14 @@ def test_errors_of_few_degrees_are_students_and_known_ones_are_normal():
     assert from_errors(1.0, [(0.0, 3), (0.0, 3)]).p is None
 
 
+def test_pairs_that_rest_on_fewer_values_have_fewer_degrees():
+    a, b = torch.tensor([1.0, 2.0, 4.0, 7.0]), torch.tensor([0.0, 1.5, 3.0, 4.0])
+    found, few = paired_difference(a, b), paired_difference(a, b, df=2)
+    t = found.value / (float((a - b).double().std()) / 2)
+    assert found.p == pytest.approx(2 * scipy.stats.t.sf(t, 3))
+    assert few.p == pytest.approx(2 * scipy.stats.t.sf(t, 2)) and few.value == found.value
+
+
 def test_pairs_of_different_lengths_are_refused():
     with pytest.raises(DataError, match=r"sides of one length; found \(3,\), \(4,\)"):
         paired_difference(torch.ones(3), torch.ones(4))

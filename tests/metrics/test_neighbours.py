@@ -14,6 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 from reverie.errors import DataError
 from reverie.metrics.neighbours import (
     EXPECTED_DENSITY,
+    check_balls,
     expected_coverage,
     nearest,
     prdc,
@@ -237,6 +238,17 @@ def test_too_few_samples_for_k_are_refused():
     with pytest.raises(DataError, match="6 neighbours need at least 6 samples; found 5"):
         nearest(x, x, 6)
     assert nearest(x, x, 5).index.shape == (5, 5)
+
+
+def test_balls_of_few_samples_cover_a_collapsed_generator_too_and_are_refused():
+    """One point in the middle of 6 samples lies in all their balls, of 60 in hardly any."""
+    for count, least, most in ((6, 0.9, 1.0), (60, 0.0, 0.5)):
+        x = drawn(0, count, 8)
+        found = prdc(x, x.mean(0, keepdim=True).repeat(count, 1))
+        assert least <= found.coverage <= most
+    check_balls(50, 5)
+    with pytest.raises(DataError, match="among 49 samples cover nearly everything; 50 samples"):
+        check_balls(49, 5)
 
 
 def test_a_k_of_none_is_refused():

@@ -71,7 +71,7 @@ PAIRS = {
     "C2ST": lambda x, y: classifier_test(x, y, seed=0).accuracy,
     "FLD": lambda x, y: feature_likelihood_divergence(x, like(x), y, seed=0).value,
     "FLD, held-out": lambda x, y: feature_likelihood_divergence(x, y, like(x), seed=0).value,
-    "copying": lambda x, y: copying(x, like(x), y, 0, cells=1, quantile=0.1).data_copying.z,
+    "copying": lambda x, y: copying(x, like(x), y, 0, cells=1, quantile=0.1).authenticity.value,
     "copying, held-out": lambda x, y: (
         copying(x, y, like(x), 0, cells=1, quantile=0.1).near.expected
     ),
@@ -141,8 +141,11 @@ FEW = {
     "C2ST": ("features need at least 4 samples; found 1",) * 2,
     "FLD": ("train features need at least 2 samples; found 1", None),
     "FLD, held-out": ("train features need at least 2", "test features need at least 4"),
-    "copying": ("train features need at least 2 samples", "C_T needs a cell with at least 20"),
-    "copying, held-out": ("train features need at least 2", "C_T needs a cell with at least 20"),
+    "copying": ("train features need at least 2 samples", None),
+    "copying, held-out": (
+        "train features need at least 2",
+        "quantile of distances needs at least 10",
+    ),
     "nearest": (None, None),
     "assigned modes": (None, None),
     "unreached modes": ("held_out features need at least 2 samples; found 1", None),

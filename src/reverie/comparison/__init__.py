@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ..runs import RunFolder, find_run, is_run
+from ..runs import RunFolder, find_run, is_run, unfinished
 from .differences import compare_rows, corrected, leaders
 from .likeness import alike, note, unlike
 from .rows import Row, column, grouped
@@ -40,6 +40,9 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
     notes += [
         f"{name}: not judged yet; run `reverie evaluate`" for name in trees if name not in judged
     ]
+    for name in judged:
+        if came := unfinished(folders[name], trees[name].get("step")):
+            notes.append(f"{name}: its training is not finished, this is {came}")
     rows = grouped({name: (folder, trees[name]) for name, folder in folders.items()})
     metrics = _columns(rows)
     pairs, heads, whole = [], set(), set()

@@ -94,7 +94,8 @@ def _tested(a: Row, b: Row, metric: str) -> tuple[intervals.Difference | None, s
         return None, "", "one seed, which says nothing of its spread over seeds"
     if (pair := samples_of(a, b, metric)) is not None:
         method = f"paired over {len(pair[0]):,} samples; seeds are not known"
-        return paired_difference(*pair), method, "no spread over samples to judge by"
+        df = min(math.inf if r["df"] is None else r["df"] for r in (*one, *two))
+        return paired_difference(*pair, df=df), method, "no spread over samples to judge by"
     return _by_uncertainty(a.record(metric), b.record(metric))
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..budget import parse
 from ..errors import ConfigError
 from ..records import record_from
-from ..runs import RunFolder
+from ..runs import RunFolder, unfinished
 
 REFERENCES = {
     "training data": ("training data",),
@@ -120,6 +120,7 @@ def grouped(runs: dict[str, tuple[RunFolder, dict[str, Any]]]) -> list[Row]:
         train = config.get("train")
         seeds[name] = train.pop("seed", None) if isinstance(train, dict) else None
         facts = [config, _wall_time(folder), tree.get("protocol"), _fingerprint({}, tree)]
+        facts.append(unfinished(folder, tree.get("step")))
         if isinstance(train, dict) and facts[1]:
             train.pop("budget", None)  # as steps, which were measured anew for every run
         key = json.dumps(facts, sort_keys=True) if seeds[name] is not None else name

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..latent.annealing import Annealed, Annealing, Sandwich, ais, bdmc_of_model, joined, joint_of
 from ..models.vae import VAE
-from ..records import Record
+from ..records import Record, mean_record
 from ..tensors import mix
 from .likelihood import refusal
 from .subject import FEW, Subject, dashes
@@ -26,41 +26,27 @@ def annealed(subject: Subject) -> list[Record]:
         return dashes(("-log p(x) by AIS", "BDMC gap"), f"{subject.family} has no likelihood")
     rows = subject.subset(count)
     found, both = chains(subject, model, rows)
-    (value, error), (gap, gap_error) = found.mean(), both.gap()
+    gap = (both.upper.bound - both.lower.bound).cpu()
     settings = {
         "likelihood": subject.loaded.config.likelihood.kind,
         "steps": HOW.steps,
         "chains": HOW.chains,
         "leapfrogs": HOW.leapfrogs,
+        "sampling_seed": subject.seed,
     }
-    record = Record(
-        metric="-log p(x) by AIS",
-        value=-value,
-        unit="nats",
-        direction="lower",
-        uncertainty=error,
-        method="standard error over samples",
-        n=count,
-        reference={
-            f"bound of {FEW} draws, the same samples": float(subject.few_bound[rows].mean())
-        },
-        settings=settings,
+    record = mean_record(
+        "-log p(x) by AIS",
+        -found.bound.cpu(),
+        "nats",
+        "lower",
+        {f"bound of {FEW} draws, the same samples": float(subject.few_bound[rows].mean())},
+        **settings,
     ).showing(acceptance=round(float(found.acceptance.mean()), 3))
     if reason := refusal(subject, -found.bound, rows):
         record = Record(metric=record.metric, value=None, reason=reason)
     return [
         record,
-        Record(
-            metric="BDMC gap",
-            value=gap,
-            unit="nats",
-            direction="none",
-            uncertainty=gap_error,
-            method="standard error over samples that the model made",
-            n=count,
-            reference={"exact": 0.0},
-            settings=settings,
-        ),
+        mean_record("BDMC gap", gap, "nats", "none", {"exact": 0.0}, **settings),
     ]
 
 

@@ -26,7 +26,8 @@ from .subject import Subject, dashes
 
 PROBED = 10_000
 """Training samples that probes are fitted to, at most."""
-SPLIT = ("mutual information", "aggregate-posterior gap")
+GAP = "aggregate-posterior gap"
+SPLIT = ("mutual information", GAP)
 """What the rate is the sum of."""
 PROBES = ("linear probe", "kNN probe")
 
@@ -43,10 +44,15 @@ def posteriors(subject: Subject) -> list[Record]:
     if not isinstance(subject.model, VAE):
         return dashes(("active units", *SPLIT), f"{subject.family} has no posterior")
     mean, log_var = posterior(subject.model, subject)
-    active, kl = active_units(mean), kl_per_dimension(mean, log_var)
+    try:
+        active, kl = active_units(mean), kl_per_dimension(mean, log_var)
+    except DataError as error:
+        return dashes(("active units", *SPLIT), str(error))
     total = mean.shape[1]
     prior = subject.loaded.config.prior.kind
-    cause = diagnose(subject, active.count, kl.value)
+    normal = prior == "standard_normal"
+    # Against another prior, what a latent carries is not this KL.
+    cause = diagnose(subject, active.count, kl.value if normal else None)
     units = Record(
         metric="active units",
         value=float(active.count),
@@ -54,10 +60,11 @@ def posteriors(subject: Subject) -> list[Record]:
         reference={"latents": float(total)},
         settings={"prior": prior, "threshold": active.threshold},
         warnings=(cause,) if cause else (),
-    ).showing(kl=[round(float(v), 5) for v in kl.value])
-    if prior != "standard_normal":
+    )
+    if not normal:
         reason = "estimated against N(0, I) alone, and this prior is another"
         return [units, *dashes(SPLIT, reason)]
+    units = units.showing(kl=[round(float(v), 5) for v in kl.value])
     found = aggregate_posterior(mean, log_var, seed=subject.seed)
     nats = partial(
         Record,
@@ -75,12 +82,15 @@ def posteriors(subject: Subject) -> list[Record]:
         warnings=("it lies near its cap: it says no more than that it is large",) if near else (),
     )
     gap = nats(
-        metric="aggregate-posterior gap",
+        metric=GAP,
         value=found.gap,
         direction="lower",
         uncertainty=found.gap_error,
         reference={"rate": found.rate},
     )
+    if near:
+        hidden = f"the information may be above ln n = {found.cap:.1f}: what it lacks would count as gap"
+        [gap] = dashes((GAP,), hidden)
     return [units, information, gap]
 
 

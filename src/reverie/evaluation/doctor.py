@@ -21,12 +21,18 @@ CARRIES = 0.01
 """Nats of KL below which a latent carries nothing."""
 
 
-def diagnose(subject: Subject, active: int, kl: Tensor) -> str:
-    """A sentence on latents that carry nothing: the cause, and what to change; empty if all is well."""
+def diagnose(subject: Subject, active: int, kl: Tensor | None) -> str:
+    """A sentence on latents that carry nothing: the cause, and what to change; empty if all is well.
+
+    Arguments:
+        subject: What is judged.
+        active: The number of latents whose means vary.
+        kl: The KL to the prior of each latent, `(Z,)`; None where the prior is not N(0, I).
+    """
     model = subject.model
     assert isinstance(model, VAE)
     total = model.latent
-    used = max(active, int((kl > CARRIES).sum()))
+    used = active if kl is None else max(active, int((kl > CARRIES).sum()))
     if used == total:
         return ""
     head = f"{total - used} of {total} latents carry nothing"
@@ -51,7 +57,7 @@ def diagnose(subject: Subject, active: int, kl: Tensor) -> str:
     elif beta > 1:
         return f"{head}: beta = {beta:g} asks for more than they bring; lower model.beta towards 1"
     if used > 0:
-        return ""
+        return f"{head}; the others do the work, and model.latent={used} would do as well"
     if insensitive(subject):
         return (
             f"{head}: the decoder does without them, whatever it is given it answers the same; take a "

@@ -111,7 +111,9 @@ def many_draws(subject: Subject) -> list[Record]:
             f"{100 * low:.0f} % of samples rest on fewer than 10 effective draws of {draws:,}: the bound "
             "is loose there; draw more, or anneal (--chains)",
         )
-    record = cost(subject, name, bound, warnings, **settings)
+    # The gain is known of these samples alone.
+    rest = len(rows) - 1 or None
+    record = cost(subject, name, bound, warnings, **settings).with_degrees(rest)
     return [
         *([record] if draws != FEW else []),
         Record(
@@ -124,7 +126,7 @@ def many_draws(subject: Subject) -> list[Record]:
             reference={"all draws": float(draws)},
             settings=settings,
         ),
-        *bits(subject, bound, **settings),
+        *(record.with_degrees(rest) for record in bits(subject, bound, **settings)),
     ]
 
 

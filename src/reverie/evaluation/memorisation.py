@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..data.dataset import Split
 from ..data.stream import to_range
+from ..errors import DataError
 from ..features.extractor import chunk_of
 from ..metrics.copying import Copying, copying, repeats
 from ..metrics.intervals import Interval
@@ -77,6 +78,8 @@ def in_features(subject: Subject) -> list[Record]:
     train, held_out, samples = (
         subject.features(name) for name in ("all training", "held out", "samples")
     )
+    if subject.count < 2:
+        raise DataError("copies are told from honest samples by at least 2 held-out ones; found 1")
     quantile = max(QUANTILE, 1 / subject.count)
     found = copying(
         train,
@@ -152,21 +155,10 @@ def records_of(
     subject: Subject, found: Copying, other: Neighbours, quantile: float
 ) -> list[Record]:
     """The records of what was found, with a warning where it is copying."""
-    test, near = found.data_copying, found.near
-    sizes = len(subject.dataset.train), subject.count
+    near, sizes = found.near, (len(subject.dataset.train), subject.count)
     chosen = nearest_to_training(found.generated, other, sizes)
     return [
-        scored(
-            subject,
-            "C_T",
-            test.z,
-            "none",
-            uncertainty=test.null_sd,
-            method="standard deviation where nothing is copied",
-            reference={"held-out data": 0.0},
-            warnings=warnings(found, other, sizes),
-            cells=len(test.cells),
-        ),
+        data_copying(subject, found),
         scored(
             subject,
             "nearest is training data",
@@ -175,12 +167,31 @@ def records_of(
             uncertainty=chosen.deviation,
             method="standard deviation where nothing is copied",
             reference={"held-out data": chosen.expected},
+            warnings=warnings(found, other, sizes),
         ),
         _share(subject, "authenticity", found.authenticity, found.held_out_authenticity.value),
         _share(subject, "exact copies", found.exact, found.held_out_exact.value),
         _share(subject, "near copies", near.share, near.expected, quantile=quantile),
         distance(subject, found),
     ]
+
+
+def data_copying(subject: Subject, found: Copying) -> Record:
+    """C_T, or why there is none."""
+    test = found.data_copying
+    if test is None:
+        few = f"{subject.count} held-out and generated samples are too few for a rank test"
+        return Record(metric="C_T", value=None, reason=few)
+    return scored(
+        subject,
+        "C_T",
+        test.z,
+        "none",
+        uncertainty=test.null_sd,
+        method="standard deviation where nothing is copied",
+        reference={"held-out data": 0.0},
+        cells=len(test.cells),
+    )
 
 
 def distance(subject: Subject, found: Copying) -> Record:
@@ -201,8 +212,8 @@ def warnings(found: Copying, other: Neighbours, sizes: tuple[int, int]) -> tuple
     """What a reader must know of copies."""
     test, near, texts = found.data_copying, found.near, []
     chosen = nearest_to_training(found.generated, other, sizes)
-    closer = test.z < -COPYING_Z * max(test.null_sd, 1e-9)
-    if closer:
+    closer = test is not None and test.z < -COPYING_Z * max(test.null_sd, 1e-9)
+    if test is not None and closer:
         end = "the model copies"
         if not chosen.copied:
             end = "but as close to held-out data as well, so they crowd where the data is dense"

@@ -17,9 +17,9 @@ from ..metrics.frechet import (
     gaussian_floor,
     moments,
 )
-from ..metrics.neighbours import EXPECTED_DENSITY, expected_coverage, prdc
+from ..metrics.neighbours import EXPECTED_DENSITY, check_balls, expected_coverage, prdc
 from ..models.base import Sampler
-from ..records import Record
+from ..records import Record, number
 from ..tensors import mix
 from .subject import GROUPS, Subject
 
@@ -102,10 +102,15 @@ def scored(
 
 
 def instead(
-    subject: Subject, score: Callable[[Tensor], float], of: tuple[str, ...] = OTHERS
-) -> Any:
+    subject: Subject, score: Callable[[Tensor], Any], of: tuple[str, ...] = OTHERS
+) -> dict[str, Any]:
     """The score of other things in the samples' place."""
-    return {ROWS[name]: score(subject.features(name)) for name in of}
+    return {ROWS[name]: score(subject.features(name)) for name in there(subject, of)}
+
+
+def there(subject: Subject, of: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `OTHERS` that there is enough of."""
+    return tuple(name for name in of if name != "training" or not subject.too_few)
 
 
 def distances(
@@ -114,7 +119,9 @@ def distances(
     """The Frechet distance of other things in the samples' place, and a warning where one is too small."""
     found: dict[str, float] = {}
     warnings: list[str] = []
-    for name in of:
+    if "training" in of and subject.too_few:
+        warnings.append(f"no training data stands beside it: {subject.too_few}")
+    for name in there(subject, of):
         try:
             found[ROWS[name]] = score(subject.features(name))
         except DataError as error:
@@ -128,10 +135,11 @@ def distance(subject: Subject) -> list[Record]:
     real, count, dimension = moments(held_out), subject.count, held_out.shape[1]
     others = ("training",) if subject.protocol.quick else OTHERS
     reference, warnings = distances(subject, lambda x: frechet_distance(moments(x), real), others)
+    value, floor = frechet_distance(moments(samples), real), gaussian_floor(real, count)
     if count < 10 * dimension:
         few = (
-            f"{count:,} samples are few for {dimension} features: the distance is mostly bias; "
-            f"{10 * dimension:,} or more are needed"
+            f"{count:,} samples are few for {dimension} features: about {number(floor)} of the distance is "
+            f"bias; {10 * dimension:,} or more are needed"
         )
         warnings = (few, *warnings)
     spread = None if subject.protocol.quick else subject.distance_spread
@@ -139,10 +147,10 @@ def distance(subject: Subject) -> list[Record]:
         scored(
             subject,
             distance_name(subject.extractor, count),
-            frechet_distance(moments(samples), real),
+            value,
             uncertainty=spread,
             method="grouped jackknife of the samples" if spread is not None else "",
-            reference=reference | {"Gaussian floor": gaussian_floor(real, count)},
+            reference=reference | {"Gaussian floor": floor},
             warnings=warnings,
         ).with_degrees(GROUPS - 1 if spread is not None else None)
     ]
@@ -175,9 +183,10 @@ BALLS = ("precision", "recall", "density", "coverage")
 
 def balls(subject: Subject, names: tuple[str, ...], others: tuple[str, ...]) -> list[Record]:
     """Precision, recall, density and coverage, from one pass over the distances."""
+    check_balls(subject.count, NEIGHBOURS)
     held_out = subject.features("held out")
     found = prdc(held_out, subject.features("samples"), NEIGHBOURS)
-    beside = {ROWS[name]: prdc(held_out, subject.features(name), NEIGHBOURS) for name in others}
+    beside = instead(subject, lambda x: prdc(held_out, x, NEIGHBOURS), others)
     errors: dict[str, float] = {}
     parts = 0
     if not subject.protocol.quick:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ from .samples import (
     judged,
     lacking,
     scored,
+    there,
 )
 from .subject import Subject
 
@@ -98,25 +100,26 @@ def kernel_scale(held_out: Tensor) -> float:
 
 def curve(subject: Subject) -> list[Record]:
     """The ends of the precision-recall curve of clusters."""
-    held_out, samples, training = (
-        subject.features(name)[:CLUSTERED] for name in ("held out", "samples", "training")
-    )
-    found = prd(held_out, samples, seed=subject.seed)
-    real = prd(held_out, training, seed=subject.seed)
-    pairs = {"F8 of PRD": (found.f_8, real.f_8), "F1/8 of PRD": (found.f_1_8, real.f_1_8)}
-    return [
+    held_out, samples = (subject.features(name)[:CLUSTERED] for name in ("held out", "samples"))
+
+    def ends(x: Tensor) -> dict[str, float]:
+        found = prd(held_out, x[:CLUSTERED], seed=subject.seed)
+        return {"F8 of PRD": found.f_8, "F1/8 of PRD": found.f_1_8}
+
+    beside = instead(subject, ends, ("training",))
+    records = [
         scored(
             subject,
             name,
             value,
             "higher",
-            reference={"training data": other},
+            reference={row: other[name] for row, other in beside.items()},
             clusters=20,
             runs=10,
-            samples=len(samples),
         )
-        for name, (value, other) in pairs.items()
+        for name, value in ends(samples).items()
     ]
+    return [replace(record, n=len(samples)) for record in records]
 
 
 def sliced(subject: Subject) -> list[Record]:
@@ -197,6 +200,10 @@ def diversity(subject: Subject) -> list[Record]:
 def divergence(subject: Subject) -> list[Record]:
     """The feature likelihood divergence, which sees copies of the training data too."""
     held_out = subject.features("held out")[:CENTRES]
+    if len(held_out) < 4:
+        raise DataError(
+            f"FLD halves the held-out samples and needs 4 of them; found {len(held_out)}"
+        )
     # As many as each half of the held-out samples, which are the centres that they are held against.
     samples = subject.features("samples")[: len(held_out) // 2]
     train = around(subject, held_out, samples)
@@ -212,7 +219,8 @@ def divergence(subject: Subject) -> list[Record]:
         fitted_to=FITTED_TO,
     )
     if subject.unknown:
-        return [record, Record(metric="FLD gap", value=None, reason=subject.unknown)]
+        gap = Record(metric="FLD gap", value=None, reason=subject.unknown)
+        return [replace(record, n=len(held_out)), gap]
     gap = scored(
         subject,
         "FLD gap",
@@ -222,7 +230,7 @@ def divergence(subject: Subject) -> list[Record]:
         centres=found.centres,
         fitted_to=FITTED_TO,
     )
-    return [record, gap]
+    return [replace(each, n=len(held_out)) for each in (record, gap)]
 
 
 def around(subject: Subject, *centres: Tensor) -> Tensor:
@@ -243,7 +251,9 @@ def two_samples(subject: Subject) -> list[Record]:
     held_out, samples = subject.features("held out"), subject.features("samples")
     near = nearest_neighbour_test(held_out, samples, seed=subject.seed)
     line = classifier_test(held_out, samples, seed=subject.seed)
-    other = classifier_test(held_out, subject.features("training"), seed=subject.seed)
+    beside = instead(
+        subject, lambda x: classifier_test(held_out, x, seed=subject.seed).accuracy, ("training",)
+    )
     return [
         scored(
             subject,
@@ -259,7 +269,7 @@ def two_samples(subject: Subject) -> list[Record]:
             "C2ST accuracy",
             line.accuracy,
             "none",
-            reference={"training data": other.accuracy, "equal distributions": 0.5, "p": line.p},
+            reference={**beside, "equal distributions": 0.5, "p": line.p},
         ),
     ]
 
@@ -271,7 +281,8 @@ def spectrum(subject: Subject) -> list[Record]:
     real = power_spectrum(subject.held_out)
     found = spectrum_distance(real, power_spectrum(subject.samples))
     others = {
-        ROWS[n]: spectrum_distance(real, power_spectrum(getattr(subject, n))) for n in OTHERS
+        ROWS[n]: spectrum_distance(real, power_spectrum(getattr(subject, n)))
+        for n in there(subject, OTHERS)
     }
     return [
         Record(

@@ -16,7 +16,7 @@ from ..errors import DataError
 from ..hardware import machine
 from ..models.base import Likelihood, Reconstructor, Sampler
 from ..records import Record, record_from
-from ..runs import RunFolder, now, software
+from ..runs import RunFolder, now, software, unfinished
 from ..storage import write_bytes, write_text
 from ..verdict import verdict
 from .annealed import HOW, annealed
@@ -162,7 +162,7 @@ def write_metrics(
         "records": [
             {**record.to_dict(), **facts, "seconds": spent.get(record.group)} for record in records
         ],
-        "verdict": verdict([record.to_dict() for record in records], folder.read_log()),
+        "verdict": [*early(subject), *verdict([r.to_dict() for r in records], folder.read_log())],
         "protocol": subject.protocol.to_dict(),
         "data": facts["data"],
         "weights": facts["weights"],
@@ -175,6 +175,14 @@ def write_metrics(
         **software(),
     }
     write_text(folder.metrics, json.dumps(tree, indent=2) + "\n")
+
+
+def early(subject: Subject) -> list[str]:
+    """A sentence on a model that is not the one its run will end with."""
+    trained, step = RunFolder(subject.loaded.folder), subject.loaded.card.step
+    came = unfinished(trained, step)
+    goes_on = f"`reverie resume {trained.path}` goes on"
+    return [f"Training is not finished: this is {came}; {goes_on}."] if came else []
 
 
 def provenance(subject: Subject) -> dict[str, Any]:

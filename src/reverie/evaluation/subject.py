@@ -89,6 +89,19 @@ class Subject:
             return f"it was trained on other data (fingerprint {seen[:12]}, this is {this[:12]})"
         return ""
 
+    @property
+    def too_few(self) -> str:
+        """Why training data cannot stand in the samples' place; empty where there is enough of it.
+
+        A score of fewer samples is another score: they cover less, and are farther away.
+        """
+        train = len(self.dataset.train)
+        return (
+            ""
+            if train >= self.count
+            else f"it has {train:,} samples, and {self.count:,} are judged"
+        )
+
     @cached_property
     def used(self) -> Dataset:
         """The samples of both splits that are used, `n` of each at most, in a random order."""
@@ -121,13 +134,20 @@ class Subject:
 
     @property
     def asked_labels(self) -> Tensor | None:
-        """The labels of `samples`, `(n,)`: the held-out ones, so that the classes have the same shares.
+        """The labels of `samples`, `(n,)`: drawn from the training ones, as the model would be used.
 
-        None of a model without classes; all classes in turn where the data has others.
+        The held-out ones would hand it what others must learn, the shares of the classes among them. None
+        of a model without classes; all classes in turn where the data has others.
         """
-        if self.loaded.classes and self.loaded.classes == self.dataset.spec.classes:
-            return self.labels
-        return self.loaded.labels(self.count)
+        y = self.dataset.train.y
+        if (
+            not self.loaded.classes
+            or self.loaded.classes != self.dataset.spec.classes
+            or y is None
+        ):
+            return self.loaded.labels(self.count)
+        generator = torch.Generator().manual_seed(mix(self.seed, 9))
+        return y[torch.randint(len(y), (self.count,), generator=generator)]
 
     @cached_property
     def few_bound(self) -> Tensor:

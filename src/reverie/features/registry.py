@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -148,12 +149,16 @@ def extractor_for(shape: tuple[int, ...], data: str = "") -> str:
 
     Arguments:
         shape: Of one sample.
-        data: The data's name, which tells Fashion-MNIST from the digits.
+        data: The data's name, which tells Fashion-MNIST and the digits from all else of their shape.
     """
     if len(shape) == 1:
         return "coordinates"
-    if tuple(shape) == OF_DIGITS.shape:
-        return "lenet-fashion-v1" if "fashion" in data.lower() else "lenet-mnist-v1"
+    name = data.lower()
+    if tuple(shape) == OF_DIGITS.shape and "fashion" in name:
+        return "lenet-fashion-v1"
+    # Not of kmnist or emnist, which hold other things than digits.
+    if tuple(shape) == OF_DIGITS.shape and re.search(r"(?<![a-z])mnist", name):
+        return "lenet-mnist-v1"
     fits = REGISTRY["random-conv-v1"].card.takes.fits(tuple(shape))
     return "random-conv-v1" if fits else "pixels"
 

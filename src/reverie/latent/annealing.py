@@ -223,15 +223,14 @@ def bdmc_of_model(
 
 def joined(parts: list[Annealed]) -> Annealed:
     """The chains of several parts of the samples as one."""
-    weights = torch.cat([part.log_weights for part in parts], dim=1)
-    return Annealed(weights, torch.cat([part.acceptance for part in parts]), parts[0].backward)
+    weights, taken = zip(*((part.log_weights, part.acceptance) for part in parts), strict=True)
+    return Annealed(torch.cat(weights, dim=1), torch.cat(taken), parts[0].backward)
 
 
 def _check(x: Tensor) -> None:
     if not len(x):
         raise DataError("annealing needs at least 1 sample; found none")
-    bad = int((~x.isfinite()).flatten(1).any(1).sum())
-    if bad:
+    if bad := int((~x.isfinite()).flatten(1).any(1).sum()):
         raise DataError(f"{bad} of {len(x)} samples hold NaN or infinite values; leave them out")
 
 

@@ -54,7 +54,8 @@ class NearDuplicates:
 class Copying:
     """All that `copying` finds; each share has its 95 % interval, given the training data."""
 
-    data_copying: DataCopying
+    data_copying: DataCopying | None
+    """None where no cell, nor all data as one, has enough samples of both sides."""
     authenticity: Interval
     held_out_authenticity: Interval
     exact: Interval
@@ -87,7 +88,7 @@ def copying(
 
     Raises:
         DataError: The features do not fit together, the training data are fewer than 2 or than the
-            cells, no cell has enough samples of both sides, or N is below 1 / quantile.
+            cells, or N is below 1 / quantile.
     """
     check_features(1, **{"train": train, "held-out": held_out, "generated": generated})
     check_features(max(2, cells), train=train)
@@ -96,7 +97,7 @@ def copying(
     places = [nearest_centre(x.to(centres), centres)[0] for x in (generated, held_out)]
     distances = mine.distance[:, 0], other.distance[:, 0]
     return Copying(
-        data_copying=data_copying(*distances, *places, least=least),
+        data_copying=_within_cells(distances, places, least),
         authenticity=_share(authentic(mine, train)),
         held_out_authenticity=_share(authentic(other, train)),
         exact=_share(distances[0] == 0),
@@ -106,6 +107,18 @@ def copying(
         generated=mine,
         held_out=other,
     )
+
+
+def _within_cells(
+    distances: tuple[Tensor, Tensor], places: list[Tensor], least: int
+) -> DataCopying | None:
+    """C_T within cells; of all data as one where a generator sits in cells with little held-out data."""
+    for cells in (places, ()):
+        try:
+            return data_copying(*distances, *cells, least=least)
+        except DataError:
+            continue
+    return None
 
 
 def data_copying(

@@ -147,17 +147,26 @@ def t_interval(values: Tensor, level: float = 0.95) -> Interval:
     return Interval(mean, mean - reach, mean + reach)
 
 
-def paired_difference(a: Tensor, b: Tensor, level: float = 0.95) -> Difference:
+def paired_difference(
+    a: Tensor, b: Tensor, level: float = 0.95, df: float = math.inf
+) -> Difference:
     """The mean of a - b over pairs `(N,)`, with Student's interval and p-value.
 
     Pairs are what shares the noise: one example under two models, or one seed of two recipes. Differences
     that are all equal, but for rounding, have an interval of no width and no p-value.
 
+    Arguments:
+        a: One side.
+        b: The other.
+        level: Of the interval.
+        df: The degrees of freedom at most, where values rest on fewer than there are pairs.
+
     Raises:
         DataError: Lengths differ, fewer than 2 pairs, or a value that is not finite.
     """
     apart = _differences(a, b)
-    return from_errors(float(apart.mean()), [(_error(apart, a, b), len(apart) - 1)], level)
+    errors = [(_error(apart, a, b), min(df, len(apart) - 1))]
+    return from_errors(float(apart.mean()), errors, level)
 
 
 def welch(a: Tensor, b: Tensor, level: float = 0.95) -> Difference:

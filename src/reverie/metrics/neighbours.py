@@ -75,6 +75,19 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5, block: int = BLOCK) -> PRDC:
     )
 
 
+def check_balls(count: int, k: int = 5) -> None:
+    """Refuses sets whose balls say nothing: among few samples, they cover collapsed ones as well.
+
+    Raises:
+        DataError: There are fewer than ten neighbourhoods of k.
+    """
+    if count < 10 * k:
+        raise DataError(
+            f"balls of {k} neighbours among {count} samples cover nearly everything; {10 * k} samples or "
+            "more are needed"
+        )
+
+
 def expected_coverage(real: int, fake: int, k: int = 5) -> float:
     """The coverage that samples of the same distribution have: 1 - prod_i (N - i) / (M + N - i).
 
