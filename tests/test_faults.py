@@ -529,6 +529,17 @@ verbs.new_run = later
     assert (run / "config.json").read_bytes() == config and last_step(run) == 2
 
 
+def test_a_folder_whose_owner_has_not_begun_yet_is_left_to_it(processes, pictures, tmp_path):
+    """It holds nothing but a lock, while the owner measures how many steps fit into a wall time."""
+    run = tmp_path / "run"
+    run.mkdir()
+    with RunFolder(run).locked():
+        ended = processes.run(*gan(pictures, run, 2, *SMALL))
+        assert ended.code == 1 and "is in use by another process" in ended.err
+        assert [path.name for path in run.iterdir()] == [".lock"]
+    assert processes.run(*gan(pictures, run, 2, *SMALL), prelude=UNJUDGED).code == 0
+
+
 def test_a_run_that_fails_before_it_begins_takes_no_name(processes, pictures, tmp_path):
     fails = (
         "from reverie import verbs\nfrom reverie.errors import ConfigError\n"

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,11 +79,15 @@ class RunFolder:
         write_text(self.provenance, json.dumps(tree, indent=2) + "\n")
 
     def remove_if_empty(self) -> None:
-        """Removes the folder where nothing came of it: a run that failed before it began takes no name."""
-        if not self.path.is_dir() or {path.name for path in self.path.iterdir()} - {LOCK}:
+        """Removes the folder where nothing came of it: a run that failed before it began takes no name.
+
+        The caller holds its lock: another process's folder is empty too, until that has begun.
+        """
+        if {path.name for path in self.path.iterdir()} - {LOCK}:
             return
-        (self.path / LOCK).unlink(missing_ok=True)
-        self.path.rmdir()
+        with suppress(OSError):  # Windows keeps a file that is open
+            (self.path / LOCK).unlink(missing_ok=True)
+            self.path.rmdir()
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -156,12 +156,12 @@ def _train(prepared: Prepared, out: str | None, world: World, listener: Listener
     world.rows(prepared.config.train.batch, 0, prepared.config.train.accumulate)
     name = prepared.config.recipe, prepared.dataset.name
     folder = RunFolder(Path(world.same(lambda: str(new_run(out, *name).path))))
-    try:
-        with held(folder, world):
+    with held(folder, world):
+        try:
             return _fit(folder, _begun(folder, prepared, world), world, listener)
-    finally:
-        if world.leads:
-            folder.remove_if_empty()
+        finally:
+            if world.leads and out is None:
+                folder.remove_if_empty()
 
 
 def _begun(folder: RunFolder, prepared: Prepared, world: World) -> Prepared:
