@@ -36,9 +36,10 @@ def dcgan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
     """DCGAN at 28-32 pixels: strided convolutions, batch norm, no penalty: the historical control.
 
     Run:     reverie train dcgan --data mnist
-    Takes:   9.8 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
-    Expect:  FD[lenet-mnist-v1@ea277212] 87.77; coverage[lenet-mnist-v1@ea277212] 0.3316 (1 seed,
-             AMD EPYC, 2 cores, 1 thread, bfloat16, commit 5b4851ad09).
+    Takes:   7.9 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
+    Expect:  FD[lenet-mnist-v1@ea277212] 91.81 (sd 5.3); coverage[lenet-mnist-v1@ea277212] 0.3333
+             (sd 0.0049) (3 seeds, AMD EPYC, 2 cores, 1 thread, bfloat16, commit 5b4851ad09,
+             fca9a05a4b).
     Differs: Radford et al. (2016) have 64 pixels, four stages up to 1024 channels and batch 128.
     """
     generator = Conv(widths=(64, 128), norm="batch", init="normal")
@@ -81,8 +82,9 @@ def r3gan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
 
     Run:     reverie train r3gan --data mnist
     Takes:   17.8 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
-    Expect:  FD[lenet-mnist-v1@ea277212] 13.53; coverage[lenet-mnist-v1@ea277212] 0.827 (1 seed,
-             AMD EPYC, 2 cores, 1 thread, bfloat16, commit 257fa8d89e).
+    Expect:  FD[lenet-mnist-v1@ea277212] 14.33 (sd 1.2); coverage[lenet-mnist-v1@ea277212] 0.8369
+             (sd 0.0086) (3 seeds, AMD EPYC, 2 cores, 1 thread, bfloat16, commit 257fa8d89e,
+             fca9a05a4b).
     Differs: Huang et al. (2024) have residual networks of 20 M parameters each and see 250 M images;
              these are two strided convolutions and a dense layer each, for a CPU.
     """
