@@ -112,6 +112,9 @@ def memory(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if tree:
         what = "peak memory of training, 500,000 mapped images over 50,000"
         yield what, f"{tree['growth']['peak']:.2f} times"
+    for kind, found in tree.get("folders", {}).items():
+        what = f"peak memory of training, a folder of 100,000 pictures over 10,000, {kind}"
+        yield what, f"{found['growth']['peak']:.2f} times"
 
 
 def startup(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
