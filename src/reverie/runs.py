@@ -150,12 +150,16 @@ def _make_run(out: str | None, recipe: str, data: str) -> RunFolder:
 
 def unfinished(folder: RunFolder, step: int | None) -> str:
     """How far a run came that was to go on after this step; empty of one that ended."""
-    train = folder.read(folder.config).get("train")
-    budget = train.get("budget") if isinstance(train, dict) else None
-    planned = re.fullmatch(r"(\d+) steps", str(budget))
-    if step is None or planned is None or step >= int(planned[1]):
+    planned = _planned(folder.read(folder.config))
+    if step is None or planned is None or step >= planned:
         return ""
-    return f"step {step:,} of {int(planned[1]):,}"
+    return f"step {step:,} of {planned:,}"
+
+
+def _planned(config: Mapping[str, Any]) -> int | None:
+    """The steps that a run was to take; None where its settings do not say."""
+    found = re.fullmatch(r"(\d+) steps", str(_part(config, "train", dict).get("budget")))
+    return int(found[1]) if found else None
 
 
 def is_run(path: Path) -> bool:
@@ -200,10 +204,8 @@ def summary(path: Path) -> dict[str, Any]:
     )
     records = _part(metrics, "records", list)
     step = int(log[-1]["step"]) if log else 0
-    budget = re.fullmatch(r"(\d+) steps", str(_part(config, "train", dict).get("budget")))
-    state = (
-        "finished" if records else f"step {step:,}" + (f" of {int(budget[1]):,}" if budget else "")
-    )
+    planned = _planned(config)
+    state = "finished" if records else f"step {step:,}" + (f" of {planned:,}" if planned else "")
     judged, made = (_part(t, "data", dict) for t in (metrics, folder.read(folder.provenance)))
     prints = judged.get("fingerprint"), made.get("fingerprint")
     other = None not in prints and prints[0] != prints[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -27,17 +27,14 @@ class Signals:
 
     def __init__(self) -> None:
         self.number = 0
-        self._before: dict[int, Any] = {}
+        self._heard = _heard_by(self._hear)
 
     def __enter__(self) -> Signals:
-        if threading.current_thread() is threading.main_thread():
-            for number in HEARD:
-                self._before[number] = signal.signal(number, self._hear)
+        self._heard.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._heard.__exit__(None, None, None)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.number and number == signal.SIGINT:
@@ -52,7 +49,6 @@ def stoppable(advice: str) -> Iterator[None]:
     Raises:
         InterruptedRunError: One came; of a run inside that was stopped by one, this advice stands for its.
     """
-
     heard = [signal.SIGINT]
 
     def leave(number: int, frame: FrameType | None) -> None:
@@ -60,15 +56,23 @@ def stoppable(advice: str) -> Iterator[None]:
         heard[0] = signal.Signals(number)
         raise KeyboardInterrupt
 
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, leave) for number in HEARD}
     try:
-        yield
+        with _heard_by(leave):
+            yield
     except KeyboardInterrupt:
         raise InterruptedRunError(advice, heard[0]) from None
     except InterruptedRunError as error:
         raise InterruptedRunError(advice, error.exit_code - 128) from None
+
+
+@contextmanager
+def _heard_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Both signals go to a handler, and to whom they went before again; only a main thread hears any."""
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, handler) for number in HEARD}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
