@@ -231,7 +231,8 @@ def floor_gan() -> tuple[nn.Module, Step]:
     def step(x: Tensor) -> None:
         with torch.no_grad():
             made = generator(torch.randn(len(x), 100))
-        loss = (F.softplus(-critic(x)) + F.softplus(critic(made))).mean()
+        real, fake = critic(torch.cat([x, made])).chunk(2)
+        loss = (F.softplus(-real) + F.softplus(fake)).mean()
         of_critic.zero_grad()
         loss.backward()
         of_critic.step()

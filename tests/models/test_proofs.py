@@ -25,11 +25,11 @@ from reverie.losses.penalties import R1, NoPenalty
 from reverie.models import AutoencoderConfig, GANConfig, VAEConfig
 from reverie.models.base import Batch
 from reverie.models.vae import ACTIVE
-from reverie.networks import MLP
+from reverie.networks import MLP, Conv
 from reverie.optim import Adam
 from reverie.schedules import Ramp
 from reverie.settings import TrainConfig
-from reverie.spec import Vector
+from reverie.spec import Pixels, Vector
 from reverie.tensors import noise_of
 from reverie.training import Plan, looking, start, train_step
 
@@ -467,3 +467,22 @@ def test_the_penalty_of_a_quadratic_critic_is_that_of_its_moments():
     mean, covariance = x.mean(0), torch.cov(x.T, correction=0)
     expected = 0.5 * ((a @ covariance @ a).trace() + (a @ mean + b).square().sum())
     torch.testing.assert_close(slope, expected, rtol=1e-4, atol=0)
+
+
+# ---- a critic with batch norm
+
+
+def test_a_batch_norm_sees_real_and_generated_samples_apart():
+    """Radford et al. (2016) normalise each: over both at once, their means would tell them apart."""
+    config = Conv(widths=(4, 8), norm="batch")
+    torch.manual_seed(0)
+    model = GANConfig(latent=2, generator=config, critic=config).build(Pixels(shape=(1, 8, 8)))
+    x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    _, parts = model.critic_loss(Batch(x=x, noise=noise_of(0)))
+    with torch.no_grad():
+        fake = model.sample(6, noise_of(0))
+        apart = model.critic(x), model.critic(fake)
+        together = model.critic(torch.cat([x, fake])).chunk(2)
+    game = model.config.game.critic
+    torch.testing.assert_close(parts["game"].detach(), game(*apart))
+    assert abs(game(*apart) - game(*together)) > 1e-3

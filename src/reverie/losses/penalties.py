@@ -1,6 +1,7 @@
 """Gradient penalties: a critic judges both halves of a batch, and its slope is measured on the way.
 
-`judge` returns the scores of real and fake, `(B, 1)` each, and the penalty without its weight. Slopes
+`judge` returns the scores of real and fake, `(B, 1)` each, and the penalty without its weight; both
+halves go to the critic at once where nothing else is asked, since it then reads its weights once. Slopes
 are taken in float32 whatever the precision of training; a batch norm inside the critic would make a
 sample's slope depend on its neighbours, so such a critic is refused.
 """
@@ -31,7 +32,7 @@ class NoPenalty(Section):
         self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Scores alone."""
-        return critic(real), critic(fake), None
+        return *of_both(critic, real, fake), None
 
 
 class R1(Section):
@@ -79,10 +80,16 @@ class WGANGP(Section):
         """Scores, and the slope at one random point between each pair."""
         place = noise.uniform(len(real), *[1] * (real.dim() - 1))
         _, slope = score_and_slope(critic, torch.lerp(real, fake, place))
-        return critic(real), critic(fake), (slope - 1).square().mean()
+        return *of_both(critic, real, fake), (slope - 1).square().mean()
 
 
 Penalty = Annotated[NoPenalty | R1 | R1R2 | WGANGP, Field(discriminator="kind")]
+
+
+def of_both(critic: Critic, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The scores of two batches of equal size, `(B, 1)` each."""
+    real_scores, fake_scores = critic(torch.cat([real, fake])).chunk(2)
+    return real_scores, fake_scores
 
 
 def score_and_slope(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:

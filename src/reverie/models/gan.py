@@ -8,7 +8,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -21,7 +21,7 @@ from ..config import Section
 from ..errors import ConfigError
 from ..losses.adversarial import Game, NonSaturating
 from ..losses.augmentation import Augmentation, NoAugmentation
-from ..losses.penalties import NoPenalty, Penalty
+from ..losses.penalties import Critic, NoPenalty, Penalty
 from ..networks import MLP, Conv, Network
 from ..networks.conditioning import Conditioning, Unconditional
 from ..schedules import value_at
@@ -53,8 +53,7 @@ class GANConfig(Section):
 
     @model_validator(mode="after")
     def _slopes_are_of_one_sample(self) -> GANConfig:
-        batch_norm = isinstance(self.critic, Conv) and self.critic.norm == "batch"
-        if batch_norm and not isinstance(self.penalty, NoPenalty):
+        if self.batch_norm and not isinstance(self.penalty, NoPenalty):
             raise ValueError(
                 f"model.penalty is {self.penalty.kind!r} and model.critic.norm is 'batch', which makes a "
                 "sample's slope depend on its neighbours; write model.critic.norm=none"
@@ -83,6 +82,11 @@ class GANConfig(Section):
     def conditional(self) -> bool:
         """Whether classes enter."""
         return not isinstance(self.conditioning, Unconditional)
+
+    @property
+    def batch_norm(self) -> bool:
+        """Whether the critic's score of a sample depends on the batch it comes in."""
+        return isinstance(self.critic, Conv) and self.critic.norm == "batch"
 
 
 class GAN(Model):
@@ -126,8 +130,11 @@ class GAN(Model):
         with torch.no_grad():
             fake = at_least_float32(self.decode(self.codes(len(batch.x), batch.noise, batch.y)))
         real, fake = self.shown(batch.x, batch.noise), self.shown(fake, batch.noise)
-        penalty = self.config.penalty
-        scores = penalty.judge(self.judge_of(batch.y), real, fake, batch.noise)
+        judge, penalty = self.judge_of(batch.y), self.config.penalty
+        if self.config.batch_norm:
+            # Real and generated samples have other statistics: a batch norm must see them apart.
+            judge = batch_by_batch(judge, len(real))
+        scores = penalty.judge(judge, real, fake, batch.noise)
         real, fake, slope = at_least_float32(scores[0]), at_least_float32(scores[1]), scores[2]
         game = self.config.game.critic(real, fake)
         parts = {"game": game, "gap": real.mean() - fake.mean()}
@@ -148,7 +155,7 @@ class GAN(Model):
         game = self.config.game.generator(real, fake)
         return game, {"game": game}
 
-    def judge_of(self, y: Tensor | None) -> Callable[[Tensor], Tensor]:
+    def judge_of(self, y: Tensor | None) -> Critic:
         """The critic of samples, which knows their labels `(B,)` if it is conditional.
 
         Samples are `(B, *shape)`, or several such batches one after the other, as penalties have them.
@@ -191,3 +198,8 @@ class GAN(Model):
         if abs(gap) < 0.01:
             return "the critic cannot tell real from generated: equilibrium, or it has stopped"
         return f"balanced: the critic is ahead by {gap:.2f} logits"
+
+
+def batch_by_batch(critic: Critic, size: int) -> Critic:
+    """A critic that judges only `size` samples at a time."""
+    return lambda x: torch.cat([critic(one) for one in x.split(size)])
