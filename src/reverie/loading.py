@@ -22,6 +22,7 @@ from .models.base import (
     Reconstructor,
     Sampler,
     capabilities,
+    draws_classes,
     require,
 )
 from .pictures import grid, save_png, to_png
@@ -95,8 +96,7 @@ class Loaded:
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes that samples can be asked of; empty for a model that was not trained on them."""
-        conditional = isinstance(self.model, Conditional) and self.model.classes
-        return self.spec.classes if conditional else ()
+        return self.spec.classes if draws_classes(self.model) else ()
 
     def sample(self, count: int = 64, *, seed: int = 0, label: str | int | None = None) -> Samples:
         """Draws `(count, *shape)`. Sample i of a seed is the same whatever the count.

@@ -15,7 +15,7 @@ from .data.drawing import drawn
 from .data.stream import to_range
 from .loading import Loaded
 from .metrics.tsne import tsne
-from .models.base import Conditional, Decoder, Encoder, Model, Reconstructor, Sampler
+from .models.base import Decoder, Encoder, Model, Reconstructor, Sampler, draws_classes
 from .pictures import GAP, PAPER, grid, save_png
 from .runs import RunFolder
 from .spec import Pixels, Vector, affine
@@ -81,7 +81,7 @@ class Painter:
 
 def fixed_samples(model: Sampler, noise: Noise) -> Tensor:
     """What is painted over training, `(SHOWN, *shape)`; a column has one class, if the model has them."""
-    if not isinstance(model, Conditional) or not model.classes:
+    if not draws_classes(model):
         return model.sample(SHOWN, noise)
     y = torch.arange(SHOWN, device=noise.generator.device) % COLUMNS % model.classes
     return model.sample(SHOWN, noise, y)

@@ -7,12 +7,12 @@ from functools import cached_property
 from torch import Tensor
 
 from .data.dataset import Dataset, Split
-from .data.drawing import drawn
+from .data.drawing import drawn, labels_like
 from .data.stream import to_range
 from .errors import DataError
 from .features import Extractor, extractor_for, open_extractor
 from .metrics.neighbours import check_balls, prdc
-from .models.base import Conditional, Inspectable, Model, Sampler
+from .models.base import Inspectable, Model, Sampler, draws_classes
 from .spec import Pixels, affine
 from .tensors import Noise, noise_of
 from .training import looking
@@ -50,11 +50,11 @@ class Watch:
         return {"samples/coverage": found.coverage, "samples/precision": found.precision}
 
     def samples(self, model: Sampler, noise: Noise) -> Tensor:
-        """A few samples in the model's range; of classes, the held-out samples' own."""
-        y = self.shown.y
-        if not isinstance(model, Conditional) or not model.classes or y is None:
+        """A few samples in the model's range; classes are as frequent as in the training data."""
+        y = labels_like(self.dataset.train, COUNT)
+        if y is None or not draws_classes(model):
             return model.sample(COUNT, noise)
-        return model.sample(len(y), noise, y.to(noise.generator.device))
+        return model.sample(COUNT, noise, y.to(noise.generator.device))
 
     @cached_property
     def shown(self) -> Split:

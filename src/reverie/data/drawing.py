@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from .dataset import Split
 
@@ -18,3 +19,11 @@ def drawn(split: Split, count: int, seed: int = ORDER) -> Split:
     """
     order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
     return Split(split.rows(order), None if split.y is None else split.y[order])
+
+
+def labels_like(split: Split, count: int, seed: int = ORDER) -> Tensor | None:
+    """So many labels `(count,)`, classes as frequent as in a split; None where it has no labels."""
+    if split.y is None:
+        return None
+    generator = torch.Generator().manual_seed(seed)
+    return split.y[torch.randint(len(split), (count,), generator=generator)]

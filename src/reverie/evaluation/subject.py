@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..data.dataset import Dataset, Split
-from ..data.drawing import ORDER, drawn
+from ..data.drawing import ORDER, drawn, labels_like
 from ..data.stream import to_range
 from ..errors import DataError
 from ..extracting import features_of
@@ -139,15 +139,10 @@ class Subject:
         The held-out ones would hand it what others must learn, the shares of the classes among them. None
         of a model without classes; all classes in turn where the data has others.
         """
-        y = self.dataset.train.y
-        if (
-            not self.loaded.classes
-            or self.loaded.classes != self.dataset.spec.classes
-            or y is None
-        ):
+        like = labels_like(self.dataset.train, self.count, mix(self.seed, 9))
+        if like is None or self.loaded.classes != self.dataset.spec.classes:
             return self.loaded.labels(self.count)
-        generator = torch.Generator().manual_seed(mix(self.seed, 9))
-        return y[torch.randint(len(y), (self.count,), generator=generator)]
+        return like if self.loaded.classes else None
 
     @cached_property
     def few_bound(self) -> Tensor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
+from typing_extensions import TypeIs
 
 from ..errors import CapabilityError
 from ..spec import Pixels, ValueRange, Vector
@@ -173,6 +174,11 @@ CAPABILITIES: dict[str, type] = {
 def capabilities(model: nn.Module) -> tuple[str, ...]:
     """The verbs that the model can do."""
     return tuple(verb for verb, protocol in CAPABILITIES.items() if isinstance(model, protocol))
+
+
+def draws_classes(model: object) -> TypeIs[Conditional]:
+    """Whether samples of a class can be asked of the model."""
+    return isinstance(model, Conditional) and model.classes > 0
 
 
 def require(model: Model, verb: str) -> None:
