@@ -39,7 +39,8 @@ def one(side: str, seconds: float, *overrides: str) -> None:
     settings = [f"train.precision={precision}", "train.batch=64", *overrides]
     prepared = preparing.prepare("conv-vae", "mnist", settings, Listener())
     if side in SIDES[:2]:
-        prepared.model.to(memory_format=torch.contiguous_format)
+        plain = torch.contiguous_format
+        prepared.model.to(memory_format=plain)  # type: ignore[reportCallIssue, reportArgumentType]
     state = start(prepared.model, prepared.config.train)
     plan = preparing.plan_of(prepared, 1_000_000, World())
     for _ in range(10):

@@ -69,6 +69,7 @@ def reverie_side(seed: int, overrides: tuple[str, ...]) -> dict[str, object]:
 
     from reverie.data import DataConfig, open_dataset
     from reverie.models import Batch
+    from reverie.models.base import Inspectable
     from reverie.monitor import Listener, Progress
     from reverie.preparing import assemble, read_config
     from reverie.tensors import noise_of
@@ -90,7 +91,9 @@ def reverie_side(seed: int, overrides: tuple[str, ...]) -> dict[str, object]:
         model.load_state_dict(load_file(run.path / "model.safetensors"))
     test = open_dataset(DataConfig()).test.x.float() / 255
     with torch.no_grad():
-        losses = model.eval().losses(Batch(x=test, noise=noise_of(0)))
+        model.eval()
+        assert isinstance(model, Inspectable)
+        losses = model.losses(Batch(x=test, noise=noise_of(0)))
     elbo = float(losses["-elbo"][0].mean())
     return {"seconds": watch.seconds, "elbo": elbo, "reached": elbo <= GOAL}
 

@@ -91,12 +91,14 @@ def scores(real: Tensor, every: Tensor, held_out: Tensor, fake: Tensor) -> dict[
     kernel = kid(real * scale, fake * scale)
     copies = copying(every, held_out, fake, SEED)
     share = copies.exact.value
+    memory = copies.data_copying
+    assert memory is not None, "no cell of the data is too small for C_T"
     return {
         "FD": Score(distance, spread_by_subsampling(fitted, fake, SEED)),
         "coverage": Score(found.coverage, spread["coverage"]),
         "recall": Score(found.recall, spread["recall"]),
         "KID": Score(kernel.value, kernel.error),
-        "C_T": Score(copies.data_copying.z, copies.data_copying.null_sd, lambda z: f"{z:+.1f}"),
+        "C_T": Score(memory.z, memory.null_sd, lambda z: f"{z:+.1f}"),
         "exact copies": Score(
             share, math.sqrt(share * (1 - share) / len(fake)), lambda s: f"{100 * s:.1f} %"
         ),
