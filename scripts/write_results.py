@@ -20,7 +20,7 @@ from reverie.comparison.rows import Row, grouped
 from reverie.data import DataConfig, open_dataset
 from reverie.data.stream import to_range
 from reverie.metrics.baselines import binarisation_floor, fit_levels, independent_bernoulli, ppca
-from reverie.records import number
+from reverie.records import number, spread_of
 from reverie.runs import RunFolder
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "results.md"
@@ -65,7 +65,7 @@ def shown(record: dict[str, Any], scale: float = 1.0) -> str:
     if interval is not None:
         return f"{text} [{', '.join(number(scale * end) for end in interval)}]"
     error = record["uncertainty"]
-    return text if error is None else f"{text} ± {scale * error:.2g}"
+    return text if error is None else f"{text} ± {spread_of(scale * error)}"
 
 
 def facts(row: Row) -> dict[str, str]:

@@ -131,6 +131,24 @@ def test_a_run_that_was_killed_in_training_ends_as_if_it_had_not_been(again, out
     assert weights(out)["vae-seed0"] == expected
 
 
+def test_a_stopped_run_that_was_judged_as_it_was_then_is_trained_to_its_end(again, out, pictures):
+    """Someone evaluates what a killed bench left: its record is of step 1 of 3."""
+    expected = weights(out)["vae-seed0"]
+    shutil.rmtree(out / "vae-seed0")
+
+    class Failing(Listener):
+        def progressed(self, progress):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench(RECIPES, data=str(pictures), budget=BUDGET, seeds=2, out=out, listener=Failing())
+    metrics = json.loads((out / "gan-seed0" / "metrics.json").read_text())
+    (out / "vae-seed0" / "metrics.json").write_text(json.dumps({**metrics, "step": 1}))
+    found, _ = again()
+    assert found == [("resume", "vae-seed0"), ("evaluate", "vae-seed0")]
+    assert weights(out)["vae-seed0"] == expected
+
+
 def test_a_judgement_that_was_stopped_goes_on(again, out):
     """What lies in the folder is the quick judgement of the end of training."""
     folder = RunFolder(out / "gan-seed0")

@@ -168,6 +168,16 @@ def test_a_reference_is_shown_where_it_is_one_thing_for_all_rows_that_have_it(ju
     assert table.cells()[0] == ["metric", "a", "b", "c"]
 
 
+def test_a_reference_of_a_models_own_samples_is_not_shown_as_the_others(judged):
+    """The floor of 2,400 good samples is not that of 20."""
+    judged("a", loss(1.0, reference={"floor": 0.0014}))
+    judged("b", loss(2.0, reference={"floor": 0.175}))
+    assert compare(["a", "b"]).reference("loss", "floor") is None
+    assert compare(["b"]).reference("loss", "floor") == 0.175
+    judged("c", loss(2.0, reference={"floor": 0.0014 * (1 + 1e-6)}))
+    assert compare(["a", "c"]).reference("loss", "floor") == 0.0014
+
+
 def test_shares_with_intervals_are_ranked_and_exported_with_them(judged):
     for name, value, ends in (("a", 0.9, (0.88, 0.917)), ("b", 0.5, (0.469, 0.531))):
         share = Record(metric="probe", value=value, direction="higher", n=1000)

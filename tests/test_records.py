@@ -42,3 +42,11 @@ def test_a_mean_of_few_samples_knows_its_degrees_of_freedom():
         record_from(record.to_dict()).df == 2
         and record_from({"metric": "x", "value": 1}).df is None
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [(13.4, "13"), (99.6, "100"), (5921.0, "5921"), (0.0123, "0.012"), (2.6e-5, "2.6e-05")],
+)
+def test_a_standard_error_is_written_without_an_exponent_where_that_is_readable(error, shown):
+    assert str(Record(metric="x", value=9999.7, uncertainty=error)) == f"x 10000 +- {shown}"

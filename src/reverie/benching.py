@@ -16,7 +16,7 @@ from .evaluation import evaluate
 from .monitor import Listener
 from .preparing import prepare
 from .protocol import Protocol
-from .runs import RunFolder, is_run
+from .runs import RunFolder, is_run, unfinished
 
 
 def bench(
@@ -80,13 +80,13 @@ def judged(folder: RunFolder) -> bool:
 def _train(
     folder: RunFolder, name: str, data: str, budget: str | None, seed: int, listener: Listener
 ) -> None:
-    if folder.metrics.exists():
-        _check(folder, name, data, budget)
-    elif is_run(folder.path):
-        _check(folder, name, data, budget)
-        verbs.resume(folder.path, listener=listener)
-    else:
+    if not is_run(folder.path):
         verbs.train(name, data=data, budget=budget, seed=seed, out=folder.path, listener=listener)
+        return
+    _check(folder, name, data, budget)
+    # A run that was stopped may have been judged as it was then.
+    if not folder.metrics.exists() or unfinished(folder, folder.read(folder.metrics).get("step")):
+        verbs.resume(folder.path, listener=listener)
 
 
 def _check(folder: RunFolder, name: str, data: str, budget: str | None) -> None:

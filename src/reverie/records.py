@@ -89,7 +89,7 @@ class Record:
     def __str__(self) -> str:
         if self.value is None:
             return f"{self.metric}: - ({self.reason})"
-        spread = f" +- {self.uncertainty:.2g}" if self.uncertainty is not None else ""
+        spread = f" +- {spread_of(self.uncertainty)}" if self.uncertainty is not None else ""
         if self.interval is not None:
             spread = f" [{number(self.interval[0])}, {number(self.interval[1])}]"
         return f"{self.metric} {number(self.value)}{spread} {self.unit}".rstrip()
@@ -135,6 +135,17 @@ def mean_record(
 
 def number(value: float) -> str:
     """Four significant digits, without an exponent where that is readable."""
-    if value == 0 or 1e-3 <= abs(value) < 1e6:
-        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
-    return f"{value:.3e}"
+    return _rounded(value, 4)
+
+
+def spread_of(error: float) -> str:
+    """Two significant digits of a standard error, likewise."""
+    return _rounded(error, 2)
+
+
+def _rounded(value: float, digits: int) -> str:
+    if value != 0 and not 1e-3 <= abs(value) < 1e6:
+        return f"{value:.{digits - 1}e}"
+    # Python writes an exponent from 10 to the digits on, which rounding may reach.
+    whole = abs(value) >= 10**digits - 0.5
+    return f"{value:.0f}" if whole else f"{value:.{digits}g}"

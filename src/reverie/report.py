@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from . import plots
 from .painting import frames, moments
-from .records import number
+from .records import number, spread_of
 from .runs import RunFolder
 from .storage import write_text
 from .verdict import verdict, warnings
@@ -92,7 +92,7 @@ def row(record: dict[str, Any]) -> dict[str, str]:
     if record["value"] is None:
         return {"metric": record["metric"], "value": "-", "note": record["reason"]}
     spread = record["uncertainty"]
-    value = number(record["value"]) + (f" ± {number(spread)}" if spread is not None else "")
+    value = number(record["value"]) + (f" ± {spread_of(spread)}" if spread is not None else "")
     if record.get("interval"):
         low, high = record["interval"]
         value = f"{number(record['value'])} [{number(low)}, {number(high)}]"

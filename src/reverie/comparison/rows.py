@@ -96,13 +96,11 @@ class Row:
             "each": values,
         }
 
-    def reference(self, metric: str, kind: str) -> float | None:
-        """The value of a reference row, of the first run that has one."""
-        for record in self.each(metric):
-            for name in REFERENCES[kind]:
-                if name in record["reference"]:
-                    return record["reference"][name]
-        return None
+    def reference(self, metric: str, kind: str) -> list[float]:
+        """The value of a reference row in each run that has one."""
+        beside = [record["reference"] for record in self.each(metric)]
+        named = [[each[name] for name in REFERENCES[kind] if name in each] for each in beside]
+        return [values[0] for values in named if values]
 
     @cached_property
     def values(self) -> list[dict[str, Tensor]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ..records import number
+from ..records import number, spread_of
 from .differences import Difference
 from .likeness import unlike
 from .rows import REFERENCES, Row
@@ -16,6 +17,8 @@ from .rows import REFERENCES, Row
 if TYPE_CHECKING:
     from rich.table import Table
 
+ALIKE = 1e-4
+"""How far the values of one reference may lie apart: less than four digits show."""
 ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
 
 
@@ -89,14 +92,17 @@ class Comparison:
         error, interval = record.get("uncertainty"), record.get("interval")
         if interval is not None:
             return f"{number(record['value'])} [{number(interval[0])}, {number(interval[1])}]"
-        return number(record["value"]) + (f" ± {error:.1g}" if error is not None else "")
+        return number(record["value"]) + (f" ± {spread_of(error)}" if error is not None else "")
 
     def reference(self, metric: str, kind: str) -> float | None:
         """The value of a reference row of the metric; None where it is not one thing for all rows."""
-        having = [row for row in self.rows if row.reference(metric, kind) is not None]
+        having = [row for row in self.rows if row.reference(metric, kind)]
         if not having or unlike([record for row in having for record in row.each(metric)]):
             return None
-        return having[0].reference(metric, kind)
+        found = [value for row in having for value in row.reference(metric, kind)]
+        # Some are of a model's own samples: a floor for as many good ones as it has, say.
+        alike = all(math.isclose(value, found[0], rel_tol=ALIKE) for value in found)
+        return found[0] if alike else None
 
     def references(self) -> list[str]:
         """The reference rows that any metric has."""

@@ -135,18 +135,6 @@ def score_ends(share: float, n: float, z: float) -> tuple[float, float]:
     return max(0.0, min(share, centre - reach)), min(1.0, max(share, centre + reach))
 
 
-def t_interval(values: Tensor, level: float = 0.95) -> Interval:
-    """The mean of independent values `(N,)`, e.g. of N seeds, with Student's interval.
-
-    Raises:
-        DataError: Fewer than 2 values, or one that is not finite.
-    """
-    values = _check_values(values, "values")
-    mean, error = float(values.mean()), float(values.std()) / math.sqrt(len(values))
-    reach = error * student_t_quantile(0.5 + _checked(level) / 2, len(values) - 1)
-    return Interval(mean, mean - reach, mean + reach)
-
-
 def paired_difference(
     a: Tensor, b: Tensor, level: float = 0.95, df: float = math.inf
 ) -> Difference:
@@ -227,19 +215,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def mann_whitney_z(a: Tensor, b: Tensor, corrected: bool = False) -> float:
+def mann_whitney_z(a: Tensor, b: Tensor) -> float:
     """(U - mn/2) / sqrt(mn (m + n + 1) / 12): N(0, 1) where a `(M,)` and b `(N,)` are alike, negative where
     a is smaller.
 
-    Mann & Whitney (1947), as C_T has it (Meehan et al. 2020). Equal values count one half.
+    Mann & Whitney (1947), as C_T has it (Meehan et al. 2020). Equal values count one half, and make |Z| too
+    small.
 
     Arguments:
         a: Independent values.
         b: Independent values.
-        corrected: Narrows the deviation by what ties take from it; without it, ties make |Z| too small.
 
     Raises:
-        DataError: A side is empty, holds NaN, or, if corrected, all values are equal.
+        DataError: A side is empty, or holds NaN.
     """
     for name, x in (("a", a), ("b", b)):
         if x.ndim != 1 or not len(x) or x.isnan().any():
@@ -253,13 +241,7 @@ def mann_whitney_z(a: Tensor, b: Tensor, corrected: bool = False) -> float:
     )
     ranks = (ties.cumsum(0).double() - (ties - 1) / 2)[places]
     u = float(ranks[:m].sum()) - m * (m + 1) / 2
-    spread = float(m + n + 1)
-    if corrected:
-        cubes = ties.double()
-        spread -= float((cubes**3 - cubes).sum()) / ((m + n) * (m + n - 1))
-        if len(ties) == 1:
-            raise DataError(f"a rank test needs values that differ; found {m + n} equal ones")
-    return (u - m * n / 2) / math.sqrt(m * n * spread / 12)
+    return (u - m * n / 2) / math.sqrt(m * n * (m + n + 1) / 12)
 
 
 # ---- Refusals
