@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from reverie.errors import StorageError
 from reverie.evaluation import session
-from reverie.evaluation.session import Measure, cost_line, estimate, judge
+from reverie.evaluation.session import Measure, judge
 from reverie.monitor import Listener
 from reverie.records import Record, mean_record
 from reverie.runs import RunFolder
@@ -221,32 +221,6 @@ def test_hardly_any_held_out_samples_leave_what_can_be_judged(
         assert "parameters" in known
         assert name == "gan" or "reconstruction MSE" in known
         assert name != "vae" or {"held-out -elbo", "-log p(x) bound, k=3"} <= known
-
-
-def test_the_cost_is_named_for_what_the_model_can_do(subject, families, noise_pictures):
-    named = {
-        name: set(estimate(subject(config, noise_pictures(), folder=name, draws=3, chains=c)))
-        for name, config, c in [
-            ("ae", families["ae"], 1),
-            ("vae", families["vae"], 1),
-            ("gan", families["gan"], 0),
-        ]
-    }
-    drawn = {"drawing samples", "features", "comparing features", "comparing pixels"}
-    assert named["gan"] == drawn and named["ae"] == {"reconstructing"}
-    assert named["vae"] == drawn | {"reconstructing", "bounding the likelihood", "annealing"}
-    judged = subject(families["ae"], noise_pictures())
-    judged.__dict__["lpips"] = lambda x, y: torch.zeros(len(x))  # as if it had been asked for
-    assert set(estimate(judged)) == {"reconstructing", "LPIPS"}
-
-
-def test_the_cost_is_a_sentence():
-    line = cost_line({"features": 30.0, "reconstructing": 12.4}, "7 samples")
-    assert line == "7 samples: about 42 s, most of it features"
-    assert cost_line({"features": 90.0, "x": 90.0}, "7 samples").startswith(
-        "7 samples: about 3.0 min"
-    )
-    assert cost_line({}, "7 samples") == "7 samples: about 0 s"
 
 
 def test_progress_names_each_measure(subject, families, noise_pictures, calls):

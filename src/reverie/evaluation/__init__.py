@@ -13,9 +13,10 @@ from ..protocol import Asked, Protocol
 from ..records import Record
 from ..report import write_report
 from ..runs import RunFolder, find_run
+from .cost import cost_line, estimate
 from .opening import data_of, fitting_data, judged_data
 from .pages import paint
-from .session import cost_line, estimate, judge
+from .session import judge
 from .subject import Subject
 
 

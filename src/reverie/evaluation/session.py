@@ -10,27 +10,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import safetensors.torch
-from torch import Tensor
 
 from ..errors import DataError
 from ..hardware import machine
-from ..models.base import Likelihood, Reconstructor, Sampler
 from ..records import Record, record_from
 from ..runs import RunFolder, now, software, unfinished
 from ..storage import write_bytes, write_text
 from ..verdict import verdict
-from .annealed import HOW, annealed
+from .annealed import annealed
 from .codes import codes
 from .compute import compute
 from .critic import critic
 from .factors import factors
 from .likelihood import few_draws, losses, many_draws
-from .memorisation import PIXELS, memorisation
+from .memorisation import memorisation
 from .modes import modes
 from .reconstruction import likeness, squared_error
 from .samples import fidelity
 from .scores import quality
-from .subject import FEW, Subject
+from .subject import Subject
 
 Judge = Callable[[Subject], list[Record]]
 
@@ -208,54 +206,3 @@ def provenance(subject: Subject) -> dict[str, Any]:
         "machine": machine(),
         "time": now(),
     }
-
-
-def estimate(subject: Subject) -> dict[str, float]:
-    """Seconds that the dear parts will take, by timing a little of each first."""
-    loaded, count = subject.loaded, subject.count
-    x = subject.held_out[: min(50, count)]
-    found: dict[str, float] = {}
-    if isinstance(subject.model, Sampler):
-        found["drawing samples"] = timed(lambda: loaded.sample(64)) / 64 * count
-        one = timed(lambda: subject.extractor(x)) / len(x)
-        found["features"] = one * count * 2
-        # The distances of samples to samples and to the training data, each a product of features.
-        train = len(subject.dataset.train)
-        pairs = 12 * count**2 + 2 * count * train
-        found["comparing features"] = compared(subject.extractor(x)) * pairs
-        if subject.pictures and not subject.unknown:
-            found["comparing pixels"] = compared(x.flatten(1)) * 2 * min(PIXELS, count) * train
-    if isinstance(subject.model, Likelihood):
-        draws = subject.protocol.draws * min(subject.protocol.images, count) + FEW * count
-        one = timed(lambda: loaded.log_likelihood(x, draws=100)) / (100 * len(x))
-        found["bounding the likelihood"] = one * draws
-        # Held-out samples and as many simulated ones; a gradient costs about three evaluations.
-        chains = 2 * min(subject.protocol.chains, count) * (HOW.chains + HOW.pilots)
-        found["annealing"] = 3 * one * chains * HOW.steps * HOW.leapfrogs
-    if isinstance(subject.model, Reconstructor):
-        found["reconstructing"] = timed(lambda: loaded.reconstruct(x)) / len(x) * count
-        if (lpips := subject.lpips) is not None:
-            found["LPIPS"] = timed(lambda: lpips(x, x)) / len(x) * count
-    return found
-
-
-def compared(x: Tensor) -> float:
-    """Seconds that a distance between two of `(N, D)` takes."""
-    x = x.double().repeat(-(-1000 // len(x)), 1)[:1000]
-    return timed(lambda: (x @ x.T).sort(1)) / len(x) ** 2
-
-
-def timed(work: Callable[[], Any]) -> float:
-    """Seconds that work takes, warmed up."""
-    work()
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
-
-
-def cost_line(seconds: dict[str, float], protocol_line: str) -> str:
-    """A sentence on what a judgement will cost."""
-    total = sum(seconds.values())
-    dear = max(seconds, key=lambda name: seconds[name]) if seconds else ""
-    size = f"{total:.0f} s" if total < 100 else f"{total / 60:.1f} min"
-    return f"{protocol_line}: about {size}" + (f", most of it {dear}" if dear else "")
