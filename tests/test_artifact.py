@@ -341,6 +341,24 @@ def test_a_save_cut_short_leaves_one_pair_or_the_other(moment, folder, monkeypat
     assert sorted(path.name for path in folder.iterdir()) == sorted([WEIGHTS, CARD])
 
 
+def test_a_pair_that_is_replaced_while_it_is_read_is_read_anew(folder, monkeypatch):
+    """Training swaps both files after the card was read: its digest meets the new weights."""
+    plain, reads = artifact.unseal, []
+
+    def unseal(path):
+        tree = plain(path)
+        reads.append(tree["step"])
+        if len(reads) == 1:
+            monkeypatch.setattr(artifact, "unseal", plain)
+            save_model(built(1), CONFIG, folder, 9, averaged=False)
+            monkeypatch.setattr(artifact, "unseal", unseal)
+        return tree
+
+    monkeypatch.setattr(artifact, "unseal", unseal)
+    loaded, card = load_model(folder)
+    assert card.step == 9 and same_model(loaded, built(1)) and reads[0] != 9
+
+
 def test_a_save_that_fails_keeps_the_pair_and_says_why(folder, monkeypatch):
     def full(tensors, path):
         raise OSError(28, "No space left on device")

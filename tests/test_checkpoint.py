@@ -76,6 +76,15 @@ def test_a_damaged_one_is_replaced_when_its_step_is_reached_again(folder):
     assert checkpoint.load(folder).damaged == ()
 
 
+def test_a_damaged_one_is_not_counted_with_those_that_are_kept(folder):
+    """Training went on from step 4, and saves steps that come before the damaged one's."""
+    checkpoint.save(folder, 9, tensors(9), {"seconds": 9.0})
+    (folder / "step-0000000009" / "state.json").write_bytes(b"{}")
+    for step in (6, 7):
+        checkpoint.save(folder, step, tensors(step), {"seconds": float(step)})
+    assert sorted(path.name for path in folder.iterdir()) == ["step-0000000006", "step-0000000007"]
+
+
 @pytest.mark.parametrize("name", ["state.json", "state.safetensors"])
 def test_of_500_damages_to_a_file_all_are_noticed_and_the_one_before_is_used(name, folder):
     path, rng = folder / "step-0000000005" / name, random.Random(0)

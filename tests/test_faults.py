@@ -136,6 +136,9 @@ def test_a_kill_while_a_run_begins_leaves_a_folder_that_can_be_used_again(
         again = ["resume", run] if is_run(run) else gan(pictures, run, 1, *SMALL)
         assert processes.run(*again, prelude=UNJUDGED).code == 0
         assert_bit_equal(run, whole)
+        folder = RunFolder(run)
+        made = folder.read(folder.provenance)
+        assert made["seed"] == 0 and made["data"]["fingerprint"]  # a run always knows its data
 
 
 def kill_at_random_moments(processes, pictures, tmp_path, kills, steps=40):
@@ -204,6 +207,22 @@ def test_a_signal_saves_and_prints_the_command_to_go_on(
     assert last_step(parts) == Loaded(parts).card.step == 3
     assert processes.run("resume", parts, prelude=UNJUDGED).code == 0
     assert_bit_equal(parts, whole)
+
+
+def test_a_signal_in_the_last_step_is_not_lost(processes, pictures, tmp_path):
+    """A preempted job gets one SIGTERM: were it swallowed, judging would begin."""
+    run = tmp_path / "run"
+    signalled = at_step(f"if state.step == 6: os.kill(os.getpid(), {int(signal.SIGTERM)})")
+    ended = processes.run(*gan(pictures, run, 6, *SMALL), prelude=signalled)
+    assert ended.code == 143
+    assert ended.err == (
+        "error: trained and saved, and stopped before it was judged. "
+        f"Go on with: reverie resume {run}\n"
+    )
+    assert last_step(run) == 6 and not (run / "metrics.json").exists()
+    assert processes.run("resume", run).code == 0
+    assert RunFolder(run).read(run / "metrics.json")["step"] == 6
+    assert "training_seconds" in RunFolder(run).read(run / "provenance.json")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

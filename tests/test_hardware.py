@@ -52,13 +52,26 @@ def test_every_worker_has_the_gpu_of_its_own_number(rank, expected, monkeypatch)
 def test_the_peak_of_one_run_is_not_that_of_the_next():
     """256 MiB that are freed before the next begins."""
     hardware.forget_peak_memory()
-    before = hardware.peak_memory()
+    cpu = torch.device("cpu")
+    before = hardware.peak_memory(cpu)
     held = torch.ones(2**26)
-    first = hardware.peak_memory()
+    first = hardware.peak_memory(cpu)
     assert first - before >= 250 and held.sum() == 2**26
     del held
     hardware.forget_peak_memory()
-    assert hardware.peak_memory() < first - 200
+    assert hardware.peak_memory(cpu) < first - 200
+
+
+def test_work_on_the_processor_is_not_the_gpus_though_there_is_one(monkeypatch):
+    """Else a CPU's seconds and memory would be written down under the GPU's name."""
+    cpu = torch.device("cpu")
+    alone = hardware.machine(cpu)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3 * 2**20)
+    assert hardware.machine(cpu) == alone and hardware.peak_memory(cpu) > 50
+    gpu = torch.device("cuda", 0)
+    assert hardware.machine(gpu) == "a GPU" and hardware.peak_memory(gpu) == 3
 
 
 @pytest.mark.parametrize(

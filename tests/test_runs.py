@@ -190,6 +190,14 @@ def test_a_summary_shows_the_first_numbers_of_a_judged_run(trained_on, run):
     assert summary(run.path)["state"] == "finished"
 
 
+@pytest.mark.parametrize(("step", "state"), [(7, "step 7 of 1,200"), (1200, "finished")])
+def test_a_run_that_was_judged_on_its_way_is_not_finished(step, state, run):
+    run.config.write_text(json.dumps({"recipe": "vae", "train": {"budget": "1200 steps"}}))
+    run.append_log(line(7))
+    run.metrics.write_text(json.dumps({"records": [RECORD], "step": step}))
+    assert summary(run.path)["state"] == state
+
+
 def test_a_summary_names_the_data_where_it_is_not_what_the_run_was_trained_on(run):
     run.update_provenance({"data": {"name": "points", "fingerprint": "b"}})
     judged(run, [RECORD])

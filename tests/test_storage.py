@@ -63,6 +63,15 @@ def test_a_writer_that_fails_first_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_full_disk_that_refuses_the_folder_is_named(tmp_path, monkeypatch):
+    def refuse(path, **how):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(type(tmp_path), "mkdir", refuse)
+    with pytest.raises(StorageError, match=r"the disk is full \(\d+ MB free\)"):
+        write_bytes(tmp_path / "new" / "deeper" / "file", b"x")
+
+
 def test_a_bug_in_a_writer_leaves_the_old_file_too(tmp_path):
     path = tmp_path / "file"
     write_bytes(path, b"old")

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverie.tensors import Noise, at_least_float32, mix, noise_of, sum_per_sample
+from reverie.tensors import Noise, at_least_float32, float64, mix, noise_of, sum_per_sample
 
 
 def test_sums_are_over_all_but_the_batch():
@@ -30,6 +30,19 @@ def test_half_precision_is_widened_and_double_is_kept(given, expected):
 
 def drawn(noise, kind, count):
     return noise.normal(count, 3) if kind == "normal" else noise.uniform(count, 3)
+
+
+def test_float64_is_made_on_the_processor_where_the_device_has_none():
+    class OfApple:
+        device = torch.device("mps")
+
+        def cpu(self):
+            return torch.tensor([1.0])
+
+        def double(self):
+            raise TypeError("MPS has no float64")
+
+    assert float64(OfApple()).dtype == float64(torch.ones(2)).dtype == torch.float64
 
 
 @pytest.mark.parametrize("kind", ["normal", "uniform"])

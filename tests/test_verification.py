@@ -56,6 +56,10 @@ def test_a_run_of_other_settings_is_not_taken_for_the_recipes(tmp_path, pictures
     monkeypatch.setitem(recipes.RECIPES, "ae", lambda spec: (plain(spec)[0], short))
     verify("ae", 1, str(pictures), Listener())
     verify("ae", 1, str(pictures), Listener())
+    longer = short.with_(budget="4 steps")
+    monkeypatch.setitem(recipes.RECIPES, "ae", lambda spec: (plain(spec)[0], longer))
+    with pytest.raises(ConfigError, match=r"made with other settings \(train\) than the recipe"):
+        verify("ae", 1, str(pictures), Listener())
     monkeypatch.setitem(
         recipes.RECIPES, "ae", lambda spec: (plain(spec)[0].with_(latent=3), short)
     )

@@ -115,7 +115,12 @@ def load_model(folder: Path) -> tuple[Model, Card]:
         card = from_tree(Card, tree)
     except ValueError as error:
         raise ModelFileError(f"{folder / CARD}: {error}") from None
-    tensors = _weights(folder, card.weights)
+    try:
+        tensors = _weights(folder, card.weights)
+    except ModelFileError:
+        if unseal(folder / CARD) == tree:
+            raise
+        return load_model(folder)  # training has replaced the pair between the two reads
     # Built without memory: whatever sizes the card claims, only the file's own tensors take any.
     try:
         with torch.device("meta"):

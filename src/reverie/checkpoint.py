@@ -62,8 +62,10 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[
         except ModelFileError:
             remove(place)
     swap_in(place, lambda beside: _fill(beside, step, tensors, facts))
-    for old in _all(folder)[:-KEPT]:
-        remove(old)
+    # What is of a later step is damaged: training went on from before it.
+    kept = [other for other in _all(folder) if other <= place][-KEPT:]
+    for other in set(_all(folder)) - set(kept):
+        remove(other)
 
 
 def _fill(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -109,6 +109,22 @@ def _reach(cls: type[Section], tree: dict[str, Any], path: list[str]) -> Any:
 def help_of(section: type[Section]) -> dict[str, str]:
     """The help text of every field, by name."""
     return {name: field.description or "" for name, field in section.model_fields.items()}
+
+
+def leaves(section: Section, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Every setting as (dotted path, value as `override` takes it, help text)."""
+    tree, texts = to_tree(section), help_of(type(section))
+    for name, value in section:
+        path = f"{prefix}.{name}" if prefix else name
+        if isinstance(value, Section):
+            yield from leaves(value, path)
+        else:
+            yield path, as_typed(tree[name]), texts[name]
+
+
+def as_typed(value: Any) -> str:
+    """A value of a tree as `override` takes it: a bare word, else JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _child(node: Any, name: str, where: str) -> Any:

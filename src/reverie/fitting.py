@@ -33,6 +33,8 @@ HUGE = 1e10
 ASKED = 10
 """Several workers ask each other for signals every so many steps: a preempted job has half a minute."""
 
+UNJUDGED = "trained and saved, and stopped before it was judged"
+
 Painter = Callable[[Model, int], list[Path]]
 Watcher = Callable[[Model], dict[str, float]]
 
@@ -124,11 +126,7 @@ class Fitting:
         for name, tensor in tensors.items():
             if not tensor.isfinite().all():
                 raise DivergedError(self.advice(name, state.step, math.nan))
-        facts = {
-            "seconds": self.seconds,
-            "steps": self.plan.steps,
-            "config": self.run.config_hash,
-        }
+        facts = {"seconds": self.seconds, "config": self.run.config_hash}
         checkpoint.save(self.run.checkpoint, state.step, tensors, facts)
         self.save_model()
 
@@ -172,6 +170,8 @@ class Fitting:
                 if stop and step < last:
                     self.stop(signals.number)
             self.keep(final=True)
+            if world.any(signals.number > 0):  # in the last step, or in saving it
+                self.stop(signals.number)
 
     def save_due(self, step: int, since: float) -> bool:
         """Whether a checkpoint is due: every so many steps, or once a minute."""
@@ -193,11 +193,11 @@ class Fitting:
     def stop(self, number: int) -> None:
         """Saves and leaves, with the command that goes on."""
         self.keep(final=True)
-        size = self.plan.world.size
+        size, step, last = self.plan.world.size, self.state.step, self.plan.steps
+        came = UNJUDGED if step == last else f"stopped at step {step} of {last}, saved"
         command = "reverie resume" if size == 1 else f"reverie launch --workers {size} resume"
         raise InterruptedRunError(
-            f"stopped at step {self.state.step} of {self.plan.steps}, saved. "
-            f"Go on with: {command} {shlex.quote(str(self.run.path))}",
+            f"{came}. Go on with: {command} {shlex.quote(str(self.run.path))}",
             number or signal.SIGTERM,
         )
 
@@ -254,8 +254,8 @@ class Fitting:
         lr = config.players.get(player, config.optimizer).lr
         lower = f"{path}={lr / 3:.2g}" if isinstance(lr, float) else f"a lower {path}"
         clip = "" if config.clip else ", or train.clip=1"
-        kept = sorted(self.run.checkpoint.glob("step-*"))
-        good = f"step {int(kept[-1].name[5:])} is kept" if kept else "nothing was saved yet"
+        saved = self.saved_step >= 0
+        good = f"step {self.saved_step} is kept" if saved else "nothing was saved yet"
         return (
             f"{name} became {value:.3g} at step {step}; {good} in {self.run.checkpoint}. "
             f"{self.large()}Try a new run with {lower}{clip}"

@@ -108,13 +108,13 @@ def forget_peak_memory() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak_memory() -> int | None:
-    """The most memory since `forget_peak_memory`, in MiB: of the GPU where there is one, else resident.
+def peak_memory(device: torch.device) -> int | None:
+    """The most memory since `forget_peak_memory`, in MiB: the GPU's of work on one, else what is resident.
 
     Since the process began where the system forgets nothing, as all but Linux; None where it does not tell.
     """
-    if torch.cuda.is_available():
-        return round(torch.cuda.max_memory_allocated() / 2**20)
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20)
     with suppress(OSError):
         status = Path("/proc/self/status").read_text()
         if found := re.search(r"VmHWM:\s+(\d+) kB", status):
@@ -148,10 +148,10 @@ def is_heavy(model: nn.Module) -> bool:
     return is_convolutional(model) or any(p.numel() >= LARGE_MATRIX for p in model.parameters())
 
 
-def machine() -> str:
-    """The class of this machine, e.g. "AMD EPYC, 2 cores" or "NVIDIA H200"."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+def machine(device: torch.device) -> str:
+    """The class of what computes, e.g. "AMD EPYC, 2 cores" or "NVIDIA H200"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
     return f"{_processor()}, {os.cpu_count()} cores"
 
 

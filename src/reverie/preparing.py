@@ -12,7 +12,7 @@ import torch
 
 from . import recipes
 from .budget import parse
-from .config import from_tree, override, to_tree
+from .config import as_typed, from_tree, override, to_tree
 from .data import DataConfig, open_dataset
 from .data.dataset import Dataset
 from .data.open import absolute
@@ -62,14 +62,15 @@ def prepare(
     found = recipes.find(recipe)
     if renamed := [text for text in overrides if text.startswith("recipe=")]:
         raise ConfigError(f"{renamed[0]}: the recipe is named by itself, here {recipe!r}")
-    source = data if isinstance(data, DataConfig) else DataConfig(source=absolute(str(data)))
-    early = [text for text in overrides if text.startswith("data.")]
+    source = data if isinstance(data, DataConfig) else DataConfig(source=str(data))
+    early = [text for text in overrides if text.startswith(("data.", "data="))]
     config = override(Config(recipe=recipe, data=source), early)
+    config = config.with_(data=config.data.with_(source=absolute(config.data.source)))
     dataset = open_dataset(config.data, listener.worked)
     model, training = found(dataset.spec)
-    late = [text for text in overrides if not text.startswith("data.")]
+    late = [text for text in overrides if text not in early]
     config = override(config.with_(model=model, train=training), late)
-    own = [f"data.{name}={value}" for name, value in said(source).items() if name != "source"]
+    own = [f"data.{name}={as_typed(v)}" for name, v in said(source).items() if name != "source"]
     return replace(assemble(config, listener, dataset), given=(*own, *overrides))
 
 
@@ -175,7 +176,7 @@ def provenance(prepared: Prepared, world: World) -> dict[str, Any]:
     return {
         "started": now(),
         **software(),
-        "machine": machine(),
+        "machine": machine(prepared.device),
         "device": str(prepared.device),
         "precision": str(prepared.precision).removeprefix("torch."),
         "threads": torch.get_num_threads(),

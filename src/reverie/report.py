@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import plots
+from .config import as_typed
 from .painting import frames, moments
 from .records import number, spread_of
 from .runs import RunFolder
@@ -196,7 +197,7 @@ def flat(tree: Any, prefix: str = "") -> list[tuple[str, str]]:
         ]
     if isinstance(tree, list) and len(tree) > 12:
         return [(prefix, f"{len(tree)} entries")]
-    return [(prefix, ", ".join(map(str, tree)) if isinstance(tree, list) else str(tree))]
+    return [(prefix, as_typed(tree))]
 
 
 def command(config: dict[str, Any], made: dict[str, Any]) -> str:

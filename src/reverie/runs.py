@@ -20,6 +20,8 @@ from .errors import ConfigError, ReverieError, StorageError, did_you_mean
 from .storage import half_written, remove_leftovers, sha256_of, write_text
 
 LOCK = ".lock"
+BEFORE = frozenset({LOCK, "provenance.json"})
+"""What may lie in a folder that is no run yet."""
 
 
 class RunFolder:
@@ -83,10 +85,11 @@ class RunFolder:
 
         The caller holds its lock: another process's folder is empty too, until that has begun.
         """
-        if {path.name for path in self.path.iterdir()} - {LOCK}:
+        if {path.name for path in self.path.iterdir()} - BEFORE:
             return
         with suppress(OSError):  # Windows keeps a file that is open
-            (self.path / LOCK).unlink(missing_ok=True)
+            for name in BEFORE:
+                (self.path / name).unlink(missing_ok=True)
             self.path.rmdir()
 
     @contextmanager
@@ -132,7 +135,7 @@ def _make_run(out: str | None, recipe: str, data: str) -> RunFolder:
     if out is not None:
         path = Path(out)
         # What a killed process left half written goes once the run is locked, and nobody else's before.
-        left = half_written(path) | {path / LOCK}
+        left = half_written(path) | {path / name for name in BEFORE}
         if path.is_file() or (path.is_dir() and set(path.iterdir()) - left):
             hint = f"`reverie resume {out}` goes on with it; " if is_run(path) else ""
             raise ConfigError(f"--out {out} is not empty; {hint}choose another folder")
@@ -151,7 +154,7 @@ def _make_run(out: str | None, recipe: str, data: str) -> RunFolder:
 def unfinished(folder: RunFolder, step: int | None) -> str:
     """How far a run came that was to go on after this step; empty of one that ended."""
     planned = _planned(folder.read(folder.config))
-    if step is None or planned is None or step >= planned:
+    if not isinstance(step, int) or planned is None or step >= planned:
         return ""
     return f"step {step:,} of {planned:,}"
 
@@ -205,7 +208,9 @@ def summary(path: Path) -> dict[str, Any]:
     records = _part(metrics, "records", list)
     step = int(log[-1]["step"]) if log else 0
     planned = _planned(config)
-    state = "finished" if records else f"step {step:,}" + (f" of {planned:,}" if planned else "")
+    # A run that was stopped may have been judged as it was then.
+    done = records and not unfinished(folder, metrics.get("step"))
+    state = "finished" if done else f"step {step:,}" + (f" of {planned:,}" if planned else "")
     judged, made = (_part(t, "data", dict) for t in (metrics, folder.read(folder.provenance)))
     prints = judged.get("fingerprint"), made.get("fingerprint")
     other = None not in prints and prints[0] != prints[1]

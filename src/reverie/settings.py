@@ -34,9 +34,9 @@ class TrainConfig(Section):
     What is not said of one is as in `optimizer`.
     """
     clip: PositiveFloat | None = None
-    """The largest norm of a turn's gradient; None leaves gradients as they are."""
+    """The largest norm of a turn's gradient; without it gradients stay as they are."""
     ema: PositiveFloat | None = None
-    """The half-life of the averaged weights in samples, at most 5 % of those seen; None: no average."""
+    """The half-life of the averaged weights in samples, at most 5 % of those seen; without it none."""
     seed: NonNegativeInt = 0
     """The seed of initialisation, data order and noise."""
     device: Device = "auto"
@@ -46,7 +46,7 @@ class TrainConfig(Section):
     log_every: PositiveInt = 100
     """Steps between lines in log.jsonl."""
     save_every: PositiveInt | None = None
-    """Steps between checkpoints; None saves once a minute. The last step always saves."""
+    """Steps between checkpoints; without it once a minute. The last step always saves."""
 
 
 class Config(Section):

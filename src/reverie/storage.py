@@ -94,7 +94,8 @@ def _reason(path: Path, error: OSError) -> str:
     if error.errno == errno.EFBIG:
         return f"{path}: not written, files of this size are not allowed here (ulimit -f); {kept}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = shutil.disk_usage(path.parent).free / 1e6
+        there = next(parent for parent in path.absolute().parents if parent.exists())
+        free = shutil.disk_usage(there).free / 1e6
         return f"{path}: not written, the disk is full ({free:.0f} MB free); {kept}"
     return f"{path}: not written ({error.strerror or error}); {kept}"
 

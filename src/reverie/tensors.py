@@ -56,6 +56,11 @@ class Noise:
         return x if self.rows is None else x[self.rows[0] : self.rows[1]]
 
 
+def float64(x: Tensor) -> Tensor:
+    """`x` in float64; on the CPU where its device has none, as Apple's."""
+    return (x.cpu() if x.device.type == "mps" else x).double()
+
+
 def noise_of(seed: int, device: torch.device | str = "cpu") -> Noise:
     """Noise of one seed, for sampling and evaluation."""
     return Noise(torch.Generator(device).manual_seed(seed))

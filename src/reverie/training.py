@@ -100,13 +100,12 @@ def train_step(state: State, plan: Plan) -> dict[str, Tensor]:
     Noise and order depend on the seed and the step alone, so a resumed run repeats them.
     """
     phases = state.phases
-    taking = [phase for phase in phases if state.step % phase.every == 0]
     most = per_step(phases)
     # For modules that draw from the global generator, such as dropout.
     torch.default_generator.manual_seed(mix(plan.config.seed, state.step))
     values: dict[str, Tensor] = {}
     place = state.step * sum(phase.repeats for phase in phases)
-    for phase in taking:
+    for phase in phases:
         for turn in range(phase.repeats):
             place += 1
             parts = take_turn(state, plan, phase, state.step * most + turn, place)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from .budget import parse
 from .config import override, to_json
 from .data import DataConfig
@@ -18,7 +20,7 @@ from .data.dataset import Dataset
 from .display import for_a_person
 from .distributed import World, join, launch_id, leave
 from .errors import ConfigError
-from .fitting import Fitting
+from .fitting import UNJUDGED, Fitting
 from .hardware import Device, Precision, forget_peak_memory, peak_memory
 from .loading import Loaded
 from .monitor import Listener
@@ -63,7 +65,7 @@ class Run:
     def model(self) -> Loaded:
         """The trained model, in data units."""
         if self._model is None:
-            self._model = Loaded(self.folder.path)
+            self._model = Loaded(self.folder.path, self.config.train.device)
         return self._model
 
     @property
@@ -95,7 +97,7 @@ def train(
 
     Arguments:
         recipe: A name that `reverie recipes` lists.
-        data: A name (mnist, ring, grid), a path, or settings.
+        data: A name (mnist, ring, grid, sprites), a path, or settings.
         out: The folder; else `runs/RECIPE-DATA`, numbered when taken.
         budget: "10 epochs", "5000 steps", "2M samples", or a wall time such as "2m".
         steps: The budget as a number of steps.
@@ -169,8 +171,9 @@ def _begun(folder: RunFolder, prepared: Prepared, world: World) -> Prepared:
     world.same(lambda: check_free(folder))
     config = with_steps(prepared, world)
     if world.leads:
-        write_text(folder.config, to_json(config))
+        # The settings come last: they make the folder a run, which must know its data, seed and launch.
         folder.update_provenance(provenance(prepared, world))
+        write_text(folder.config, to_json(config))
     world.wait()
     return replace(prepared, config=config)
 
@@ -201,7 +204,7 @@ def restarted_run(out: str | None) -> str | None:
     launch = launch_id()
     for path in candidates:
         folder = RunFolder(path)
-        if folder.read(folder.provenance).get("launch") == launch:
+        if is_run(path) and folder.read(folder.provenance).get("launch") == launch:
             return str(path)
     return None
 
@@ -221,18 +224,17 @@ def _fit(folder: RunFolder, prepared: Prepared, world: World, listener: Listener
     fitting.go()
     if world.leads:
         if state.step > before or "finished" not in folder.read(folder.provenance):
-            note_cost(folder, fitting.seconds)
-        ended = "trained and saved, and stopped before it was judged. Go on with:"
-        with stoppable(f"{ended} reverie resume {shlex.quote(str(run.path))}"):
+            note_cost(folder, fitting.seconds, prepared.device)
+        with stoppable(f"{UNJUDGED}. Go on with: reverie resume {shlex.quote(str(run.path))}"):
             finish(run, prepared.dataset, listener)
     world.wait()
     return run
 
 
-def note_cost(folder: RunFolder, seconds: float) -> None:
+def note_cost(folder: RunFolder, seconds: float, device: torch.device) -> None:
     """Writes down what training took, over all sessions."""
     earlier = folder.read(folder.provenance).get("peak_memory_mib")
-    peaks = [peak for peak in (earlier, peak_memory()) if isinstance(peak, int)]
+    peaks = [peak for peak in (earlier, peak_memory(device)) if isinstance(peak, int)]
     spent = {"training_seconds": round(seconds, 2), "peak_memory_mib": max(peaks, default=None)}
     folder.update_provenance({"finished": now(), **spent})
 

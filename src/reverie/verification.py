@@ -17,7 +17,7 @@ from .errors import ConfigError
 from .monitor import Listener
 from .preparing import prepare, read_config
 from .records import number
-from .runs import RunFolder, is_run
+from .runs import RunFolder, is_run, unfinished
 from .storage import write_text
 
 HEADLINES = (
@@ -99,7 +99,10 @@ def _one(name: str, seed: int, data: str, listener: Listener) -> RunFolder:
     folder = RunFolder(path)
     if is_run(path):
         _check(folder, name, seed, data)
-        if folder.metrics.exists():
+        # A run that was stopped may have been judged as it was then.
+        if folder.metrics.exists() and not unfinished(
+            folder, folder.read(folder.metrics).get("step")
+        ):
             return folder
         return verbs.resume(path, listener=listener).folder
     return verbs.train(name, data=data, out=path, seed=seed, listener=listener).folder
@@ -109,8 +112,8 @@ def _check(folder: RunFolder, name: str, seed: int, data: str) -> None:
     """Refuses a run of an earlier call whose settings the recipe does not have any more."""
     there = to_tree(read_config(folder))
     asked = to_tree(prepare(name, data, [f"train.seed={seed}"], Listener()).config)
-    for tree in (there, asked):
-        del tree["train"]["budget"]  # a run has it in steps
+    # A run has its budget in steps, and how it was given elsewhere.
+    there["train"]["budget"] = folder.read(folder.provenance).get("budget_given")
     unlike = [part for part in asked if there[part] != asked[part]]
     if unlike:
         raise ConfigError(

@@ -42,6 +42,7 @@ def test_a_recipe_is_shown_with_its_sections_and_settings(name, reverie):
     for key in ("Run:", "Takes:", "Expect:", "Differs:"):
         assert f"\n{key}" in said.out
     assert "  train.batch = " in said.out and "  model.kind = " in said.out
+    assert "  # Samples in a global batch, over all workers and micro-batches." in said.out
     tree = json.loads(reverie("recipes", "show", name, "--json").out)
     assert tree["name"] == name and tree["train"]["batch"] > 0
 

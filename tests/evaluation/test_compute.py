@@ -23,7 +23,11 @@ def test_costs_are_those_of_the_run(subject, families, noise_pictures, by_metric
     )
     speed = records["sampling speed"]
     assert speed.value > 0 and speed.n == 512
-    here = {"device": "cpu", "machine": machine(), "threads": torch.get_num_threads()}
+    here = {
+        "device": "cpu",
+        "machine": machine(torch.device("cpu")),
+        "threads": torch.get_num_threads(),
+    }
     assert speed.settings == here and here["machine"]
     assert {record.direction for record in records.values()} == {"none"}
 

@@ -24,9 +24,8 @@ def listing(context: typer.Context, as_json: Json = False) -> None:
 
 def show_one(name: Name, as_json: Json = False) -> None:
     """Show what a recipe is, takes and gives, and all its settings on mnist."""
-    from ..config import to_tree
+    from ..config import leaves, to_tree
     from ..recipes import describe, find
-    from ..report import flat
     from ..spec import Pixels
 
     card = describe(name)
@@ -35,7 +34,10 @@ def show_one(name: Name, as_json: Json = False) -> None:
     lines = [f"{name}: {card.title}", ""]
     lines += [f"{key + ':':9}{text}" for key, text in card.sections.items()]
     lines += ["", "settings for 28 x 28 grey pictures:"]
-    lines += [f"  {path} = {value}" for path, value in flat(settings)]
+    for name_of, section in (("model", model), ("train", train)):
+        for path, value, text in leaves(section, name_of):
+            first = " ".join(text.partition("\n\n")[0].split())
+            lines.append(f"  {path + ' = ' + value:40}{first and '  # ' + first}".rstrip())
     show({"name": name, "title": card.title, **card.sections, **settings}, lines, as_json)
 
 

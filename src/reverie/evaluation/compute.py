@@ -58,7 +58,7 @@ def speed(subject: Subject) -> Record:
         n=DRAWN,
         settings={
             "device": str(subject.loaded.device),
-            "machine": machine(),
+            "machine": machine(subject.loaded.device),
             "threads": torch.get_num_threads(),
         },
     )

@@ -203,6 +203,6 @@ def provenance(subject: Subject) -> dict[str, Any]:
         "config": trained.config_hash,
         "selection": "last step",
         "code": software(),
-        "machine": machine(),
+        "machine": machine(subject.loaded.device),
         "time": now(),
     }

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, DataError
 from ..losses.divergences import log_mean_exp
-from ..tensors import Noise, mix, noise_of
+from ..tensors import Noise, float64, mix, noise_of
 from .bounds import log_prob_of_draws
 from .hmc import Density, hmc_move
 from .likelihoods import LikelihoodModule
@@ -263,11 +263,11 @@ def _anneal(
     with torch.no_grad():
         likelihood = joint.log_likelihood(x, z)
     ways = betas.diff().abs().tolist()
-    log_weights, taken = ways[0] * likelihood.double(), torch.zeros(len(x), device=x.device)
+    log_weights, taken = ways[0] * float64(likelihood), torch.zeros(len(x), device=x.device)
     for way, beta, size in zip(ways[1:], betas[1:-1].tolist(), sizes, strict=True):
         density = _path(joint, x, beta)
         z, likelihood, chance = hmc_move(density, z, size, how.leapfrogs, noise)
-        log_weights += way * likelihood.double()
+        log_weights += way * float64(likelihood)
         taken += chance
     backward = bool(betas[0] > betas[-1])
     return Annealed(log_weights, taken / len(sizes), backward)

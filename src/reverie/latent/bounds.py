@@ -17,7 +17,7 @@ from torch.nn.functional import softplus
 
 from ..config import Section
 from ..losses.divergences import log_mean_exp
-from ..tensors import at_least_float32
+from ..tensors import at_least_float32, float64
 from .likelihoods import BernoulliLikelihood, LikelihoodModule
 
 
@@ -138,7 +138,7 @@ def importance_bound(pieces: Iterable[Tensor]) -> ImportanceBound:
     draws, first, second = 0, torch.tensor(-math.inf), torch.tensor(-math.inf)
     for log_weights in pieces:
         # Thousands of weights over tens of nats: float32 would lose the small ones' sum.
-        log_weights = log_weights.double()
+        log_weights = float64(log_weights)
         draws += len(log_weights)
         first = torch.logaddexp(first.to(log_weights), log_weights.logsumexp(0))
         second = torch.logaddexp(second.to(log_weights), (2 * log_weights).logsumexp(0))

@@ -50,7 +50,6 @@ class Phase:
         loss: Maps a fresh batch to the scalar to minimise and to named scalars to log.
         units: The unit of each named scalar, e.g. "nats"; it may be empty for a pure number.
         repeats: Turns in a row before the next phase, e.g. a WGAN critic's 5.
-        every: Take this turn only every so many steps.
     """
 
     name: str
@@ -58,7 +57,6 @@ class Phase:
     loss: Loss
     units: Mapping[str, str] = field(default_factory=dict)
     repeats: int = 1
-    every: int = 1
 
 
 class Model(nn.Module, abc.ABC):

@@ -35,9 +35,9 @@ class Conv(Section):
     widths: tuple[PositiveInt, ...] = Field((32, 64), min_length=1)
     """Channels of the stages from the data towards the latent; a decoder takes them in reverse."""
     stem: PositiveInt | None = None
-    """Channels of a convolution at the picture's own size, next to the data; None leaves it out."""
+    """Channels of a convolution at the picture's own size, next to the data; without it there is none."""
     dense: PositiveInt | None = None
-    """The width of a fully connected layer between the stages and the latent; None leaves it out."""
+    """The width of a fully connected layer between the stages and the latent; without it there is none."""
     up: Literal["transposed", "nearest"] = "transposed"
     """How a decoder doubles: a transposed convolution of 4 x 4, or repeated pixels and one of 3 x 3.
 
