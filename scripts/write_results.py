@@ -79,18 +79,22 @@ def facts(row: Row) -> dict[str, str]:
     subset = f"{images:,} of the images, carried over to all" if images else "every image"
     grey = settings.get("likelihood") == "bernoulli"
     several = len(row.folders) > 1
-    where = [made.get(key, "?") for key in ("machine", "precision", "commit", "seed")]
+    every = [each.read(each.provenance) for each in row.folders]
+    where = [
+        ", ".join(dict.fromkeys(str(each.get(key, "?")) for each in every))
+        for key in ("machine", "precision", "commit", "seed")
+    ]
     return {
         "pixels": "grey values as probabilities" if grey else str(settings.get("likelihood")),
         "data": f"{made['data']['train']:,} samples",
         "networks": networks(config["model"]),
-        "training": training(config["train"], made, tree["step"]),
+        "training": training(config["train"], every, tree["step"]),
         "draws k": f"{draws:,} on {subset}" if draws else "-",
         "judged": f"{count:,} {'images' if metric else 'samples'}",
         "runs": f"{len(row.folders)} seeds, ± standard error over them"
         if several
         else "1 seed; ± or interval over samples alone",
-        "made on": "{}; {}; commit {}; seed {}".format(*where),
+        "made on": f"{{}}; {{}}; commit {{}}; seed{'s' * several} {{}}".format(*where),
     }
 
 
@@ -109,15 +113,18 @@ def networks(model: dict[str, Any]) -> str:
     return f"{players}; {latent}; {game} game, penalty {penalty}"
 
 
-def training(train: dict[str, Any], made: dict[str, Any], steps: int) -> str:
-    """How a model was trained, in words."""
+def training(train: dict[str, Any], every: list[dict[str, Any]], steps: int) -> str:
+    """How a row was trained, in words; `every` is the provenance of each of its runs."""
+    made = every[0]
     lr = train["optimizer"]["lr"]
     rate = f"{lr:g}" if isinstance(lr, float) else f"{lr['start']:g} to {lr['end']:g}"
+    seconds = [f"{each['training_seconds']:.0f}" for each in every]
+    threads = f"{made['threads']} thread{'s' * (made['threads'] > 1)}"
     passes = steps * train["batch"] / made["data"]["train"]
     parts = [
         f"{train['optimizer']['kind'].title()} {rate}, batch {train['batch']}",
         f"{passes:.3g} passes = {steps:,} steps",
-        f"{made['training_seconds']:.0f} s on {made['threads']} thread",
+        f"{', '.join(seconds)} s on {threads}",
         *(["averaged weights"] if train["ema"] else []),
     ]
     return "; ".join(parts)

@@ -20,7 +20,7 @@ T = TypeVar("T", bound="Section")
 
 
 class Section(BaseModel):
-    """A frozen group of settings; each field's docstring is its help text everywhere.
+    """A frozen group of settings; each field's docstring is what `recipes show` says of it.
 
     Attributes:
         entries_from: By the name of a table among the fields, the field that its new entries start from;

@@ -74,7 +74,6 @@ def content(folder: RunFolder) -> dict[str, Any]:
         "config": flat(config),
         "provenance": flat({**provenance, "judged": metrics.get("time")}),
         "command": command(config, provenance),
-        "path": folder.path,
         "seconds": provenance.get("training_seconds"),
         "machine": provenance.get("machine", ""),
     }

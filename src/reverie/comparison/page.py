@@ -162,7 +162,7 @@ def sheets(table: Comparison) -> list[tuple[str, list[Figure]]]:
             paths = [*frames(folder, stem)[-1:], folder.samples / f"{stem}.png"]
             path = next((path for path in paths if path.exists()), None)
             if path is not None:
-                figures.append(Figure(row.name, caption, embed(path.read_bytes())))
+                figures.append(Figure(row.pictured, caption, embed(path.read_bytes())))
         if figures:
             made.append((title, figures))
     return made
@@ -175,7 +175,7 @@ def curves(table: Comparison) -> list[Figure]:
         for entry in row.folders[0].read_log():
             for name, each in entry["values"].items():
                 lines = found.setdefault((name, each["unit"]), {})
-                xs, ys = lines.setdefault(row.name, ([], []))
+                xs, ys = lines.setdefault(row.pictured, ([], []))
                 xs.append(entry["seen"])
                 ys.append(each["value"])
     return [

@@ -59,6 +59,12 @@ class Row:
     folders: tuple[RunFolder, ...]
     records: dict[str, list[dict[str, Any]]] = field(repr=False)
 
+    @property
+    def pictured(self) -> str:
+        """What its pictures and curves are called: of several runs the first alone is shown."""
+        first = self.folders[0].path.name
+        return self.name if len(self.folders) == 1 else f"{self.name}, here {first}"
+
     def each(self, metric: str) -> list[dict[str, Any]]:
         """The metric's records that have a value."""
         return [r for r in self.records.get(metric, []) if r["value"] is not None]
