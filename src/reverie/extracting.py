@@ -38,7 +38,7 @@ from .hardware import Device, pick_device
 from .monitor import Listener
 from .spec import Pixels
 from .storage import remove, write_bytes
-from .tensors import noise_of
+from .tensors import mix, noise_of
 
 CACHE_BYTES = 2_000_000_000
 BATCH, PASSES, STEPS = 128, 4, (300, 4000)
@@ -72,16 +72,7 @@ def features_of(
     count = len(stored) if count is None else min(count, len(stored))
     if not extractor.sha256:
         return _extracted(stored, extractor, count, listener)
-    key = {
-        "data": dataset.fingerprint,
-        "split": split,
-        "count": str(count),
-        "extractor": extractor.sha256,
-        "resize": extractor.card.resize,
-        "device": extractor.device.type,  # another one rounds otherwise
-    }
-    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
-    path = cache_root() / "features" / f"{name}.safetensors"
+    path, key = _place(dataset, split, extractor, count)
     found = _read(path, key)
     if found is not None:
         return found
@@ -96,6 +87,12 @@ def features_of(
     except OSError as error:
         listener.said(f"features of data are not kept ({error})")
         return _extracted(stored, extractor, count, listener) if found is None else found
+
+
+def are_kept(dataset: Dataset, split: Literal["train", "test"], extractor: Extractor) -> bool:
+    """Whether the features of a whole split lie in the cache."""
+    count = len(getattr(dataset, split))
+    return bool(extractor.sha256) and _place(dataset, split, extractor, count)[0].exists()
 
 
 def train_extractor(
@@ -121,7 +118,8 @@ def train_extractor(
         The extractor as it reads from its file, and where it comes from.
 
     Raises:
-        ConfigError: `out` is there already, or `steps` is no positive number.
+        ConfigError: `out` is there already or names no file, `data` is empty, or `steps` is no
+            positive number.
         DataError: The data cannot be used, is not of pictures, or has no labels.
         DivergedError: The loss stopped being finite.
         StorageError: The files cannot be written.
@@ -140,7 +138,7 @@ def train_extractor(
     if steps is None:
         steps = min(max(PASSES * len(dataset.train) // batch, STEPS[0]), STEPS[1])
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(mix(seed, 0))
         network = Classifier(shape, len(classes)).to(pick_device(device))
     _fit(network, dataset.train, steps, batch, seed, config.flip, listener)
     training = Training(
@@ -191,7 +189,7 @@ def _fit(
     stream = Stream(split, batch, seed, "unit", device, flip)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2 * RATE, total_steps=steps + 1)
-    noise = noise_of(seed, device)
+    noise = noise_of(mix(seed, 0), device)
     for step in range(steps):
         x, y = stream.samples(step, (0, batch), noise)
         assert y is not None
@@ -217,6 +215,22 @@ def _accuracy(network: Classifier, split: Split) -> float:
     for index in torch.arange(len(split)).split(chunk_of(split.x[0].numel())):
         right += int((network(to_range(split.rows(index))).argmax(1) == split.y[index]).sum())
     return right / len(split)
+
+
+def _place(
+    dataset: Dataset, split: str, extractor: Extractor, count: int
+) -> tuple[Path, dict[str, str]]:
+    """Where features are kept, and what they are of."""
+    key = {
+        "data": dataset.fingerprint,
+        "split": split,
+        "count": str(count),
+        "extractor": extractor.sha256,
+        "resize": extractor.card.resize,
+        "device": extractor.device.type,  # another one rounds otherwise
+    }
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    return cache_root() / "features" / f"{name}.safetensors", key
 
 
 def _extracted(split: Split, extractor: Extractor, count: int, listener: Listener) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..extracting import are_kept
 from ..models.base import Likelihood, Reconstructor, Sampler
 from .annealed import HOW
 from .memorisation import PIXELS
@@ -21,8 +22,6 @@ def estimate(subject: Subject) -> dict[str, float]:
     found: dict[str, float] = {}
     if isinstance(subject.model, Sampler):
         found["drawing samples"] = timed(lambda: loaded.sample(64)) / 64 * count
-        one = timed(lambda: subject.extractor(x)) / len(x)
-        found["features"] = one * count * 2
         # The distances of samples to samples and to the training data, each a product of features.
         train = len(subject.dataset.train)
         pairs = 12 * count**2 + 2 * count * train
@@ -40,7 +39,24 @@ def estimate(subject: Subject) -> dict[str, float]:
         found["reconstructing"] = timed(lambda: loaded.reconstruct(x)) / len(x) * count
         if (lpips := subject.lpips) is not None:
             found["LPIPS"] = timed(lambda: lpips(x, x)) / len(x) * count
+    if rows := extracted(subject):
+        found["features"] = timed(lambda: subject.extractor(x)) / len(x) * rows
     return found
+
+
+def extracted(subject: Subject) -> int:
+    """Samples that will go through the extractor, but for those of data whose features are kept."""
+    draws = isinstance(subject.model, Sampler)
+    pairs = isinstance(subject.model, Reconstructor) and subject.pictures
+    if not draws and not pairs:
+        return 0
+    count, used = subject.count, subject.used
+    # Samples and those of the Gaussian baseline; classes are asked of samples and held-out data anew.
+    made = draws * (2 + 2 * bool(subject.extractor.card.classes)) + pairs
+    parts = [used.train, *([subject.dataset.train] if draws else [])]
+    kept = [are_kept(d, "train", subject.extractor) for d in (used, subject.dataset)]
+    rows = sum(len(part) for part, there in zip(parts, kept, strict=False) if not there)
+    return made * count + rows + (0 if are_kept(used, "test", subject.extractor) else count)
 
 
 def compared(x: Tensor) -> float:
