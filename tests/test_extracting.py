@@ -221,6 +221,21 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(labelled, tm
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_a_seed_may_be_as_large_as_those_of_runs(labelled, tmp_path):
+    """PyTorch takes 64 bits, of which its generator on the CPU keeps 32."""
+    made = [
+        train_extractor(str(labelled), tmp_path / f"{n}", steps=1, seed=seed, device="cpu")
+        for n, seed in enumerate([1, 1 + 2**32, 10**20])
+    ]
+    assert len({extractor.sha256 for extractor, _ in made}) == 3
+    assert made[2][1].seed == 10**20
+
+
+def test_an_empty_name_of_data_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"data\.source is empty; give a path"):
+        train_extractor("", tmp_path / "mine")
+
+
 def test_the_fingerprint_of_the_data_is_kept(labelled, tmp_path):
     extractor, training = train_extractor(str(labelled), tmp_path / "bars", steps=1)
     fingerprint = open_dataset(DataConfig(source=str(labelled))).fingerprint

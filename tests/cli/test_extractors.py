@@ -35,6 +35,12 @@ def test_settings_of_the_data_are_taken(reverie, labelled):
     assert tree["tag"] == open_extractor("small").tag
 
 
+def test_a_seed_may_be_as_large_as_those_of_runs(reverie, labelled):
+    command = ["extractor", "train", "--data", labelled, "--out", "m", "--steps", 1, "-q"]
+    assert reverie(*command, "--seed", 10**20 - 1).code == 0
+    assert open_extractor("m").dimension == 64
+
+
 def test_training_quietly_prints_nothing(reverie, labelled):
     said = reverie("extractor", "train", "--data", labelled, "--out", "m", "--steps", 1, "-q")
     assert (said.code, said.out, said.err) == (0, "", "")
@@ -59,6 +65,12 @@ def test_what_cannot_be_trained_on_is_refused_in_a_line(reverie, here, pictures)
         (["--data", "nothing"], 3, "there is no such file, folder or data set"),
         (["--data", pictures, "--device", "gpu"], 2, "--device is 'gpu'"),
         (["--data", pictures, "data.siz=3"], 2, "did you mean 'size'?"),
+        (["--data", ""], 2, "data.source is empty; give a path, or one of mnist"),
+        (
+            ["--data", pictures, "--out", "."],
+            2,
+            "names no file of an extractor; write one, e.g. mine",
+        ),
     ]
     for arguments, code, message in refused:
         said = reverie("extractor", "train", "--out", "x", *arguments)

@@ -214,3 +214,14 @@ def test_a_comparison_of_unjudged_runs_says_what_to_run(reverie, runs):
         said.code == 2
         and "none of these runs has been judged; run `reverie evaluate RUN`" in said.err
     )
+
+
+@pytest.mark.parametrize(
+    "command", [("data", "inspect", ""), ("train", "ae", "--data", "", "--dry-run")]
+)
+def test_an_unset_variable_is_not_taken_for_a_path(command, reverie):
+    said = reverie(*command)
+    assert (said.code, said.err) == (
+        2,
+        "error: data.source is empty; give a path, or one of mnist, ring, grid, sprites\n",
+    )

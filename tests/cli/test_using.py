@@ -81,6 +81,55 @@ def test_reconstructions_stand_under_their_originals(reverie, runs):
     assert width / height == pytest.approx(5 / 2, rel=0.1)
 
 
+def test_a_folder_of_reconstructions_holds_nothing_else(reverie, runs):
+    """Of 20 pictures a sheet has two rows of 16 originals and two of reconstructions, 12 of them white."""
+    said = reverie("reconstruct", "vae-pictures", "-n", 20, "--out", "r", "--json")
+    assert said.code == 0 and json.loads(said.out.splitlines()[-1])["count"] == 20
+    assert reverie("reconstruct", "vae-pictures", "-n", 20, "--out", "r.npy").code == 0
+    singles = sorted((runs.parent / "r").iterdir())
+    assert [path.name for path in singles] == [f"{i:06d}.png" for i in range(20)]
+    for x_hat, path in zip(np.load("r.npy"), singles, strict=True):
+        with Image.open(path) as image:
+            assert np.abs(np.asarray(image) - x_hat[0] * 255).max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("verb", ["sample", "reconstruct", "interpolate"])
+def test_an_ending_may_be_written_large(verb, reverie, runs):
+    for name in ("x.PNG", "x.NPY"):
+        said = reverie(verb, "vae-pictures", "-n", 3, "--out", name)
+        assert (said.code, said.out) == (0, f"wrote {name}\n")
+    assert np.load("x.NPY").shape[1:] == (1, 8, 8)
+    with Image.open("x.PNG") as picture:
+        assert picture.format == "PNG"
+    if verb == "reconstruct":
+        width, height = size_of("x.PNG")
+        assert width / height == pytest.approx(3 / 2, rel=0.1)
+
+
+@pytest.mark.parametrize("verb", ["sample", "reconstruct", "interpolate"])
+@pytest.mark.parametrize("out", ["full", ".", "x.jpg"])
+def test_a_place_that_cannot_be_written_to_is_refused_before_anything_is_made(
+    verb, out, reverie, runs, monkeypatch
+):
+    (runs.parent / "full").mkdir()
+    (runs.parent / "full" / "mine.txt").write_text("hello")
+
+    def made(*arguments, **options):
+        raise AssertionError("was made")
+
+    monkeypatch.setattr(Loaded, verb, made)
+    said = reverie(verb, "vae-pictures", "--out", out)
+    reason = "cannot be written in this form" if out == "x.jpg" else "is not empty; choose another"
+    assert said.code == 2 and f"error: --out {out}" in said.err and reason in said.err
+    assert [path.name for path in (runs.parent / "full").iterdir()] == ["mine.txt"]
+
+
+def test_an_empty_folder_is_filled(reverie, runs):
+    (runs.parent / "empty").mkdir()
+    assert reverie("sample", "vae-pictures", "-n", 2, "--out", "empty").code == 0
+    assert len(list((runs.parent / "empty").iterdir())) == 2
+
+
 @pytest.mark.parametrize("run", ["vae-pictures", "gan-pictures"])
 def test_interpolations_have_a_row_a_way(run, reverie, runs):
     assert reverie("interpolate", run, "-n", 3, "--steps", 4, "--out", "i.npy").code == 0
@@ -205,6 +254,13 @@ REFUSED = [
         "--out x.jpg: cannot be written in this form",
     ),
     (["sample", "vae-pictures", "--out", "file/x.png"], 5, "file/x.png: not written"),
+    (["sample", "vae-pictures", "--out", "file"], 2, "--out file is not empty; choose another"),
+    (["reconstruct", "vae-pictures", "--data", ""], 2, "data.source is empty; give a path"),
+    (
+        ["encode", "vae-pictures", "--data", "~nobody-of-that-name/x"],
+        3,
+        "data.source=~nobody-of-that-name/x: there is no such file",
+    ),
     (
         ["encode", "vae-pictures", "--out", "c.csv"],
         2,

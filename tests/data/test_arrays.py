@@ -148,6 +148,29 @@ def test_a_shape_that_lies_is_refused_with_numbers_and_no_memory(tmp_path, load)
         load(tmp_path / "x.npy")
 
 
+HEADER = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 4, 4), }"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        HEADER.replace("'|u1'", "('|u1'"),  # TokenError
+        HEADER.replace("'|u1'", "()"),  # IndexError
+        HEADER.replace("'shape'", "1"),  # TypeError, of keys that cannot be sorted
+        HEADER[:-8],
+        HEADER.replace("|u1", "<U0"),
+    ],
+)
+def test_a_damaged_header_is_refused(tmp_path, load, header):
+    path = tmp_path / "x.npy"
+    head = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+    path.write_bytes(head + bytes(32))
+    with pytest.raises(
+        DataError, match=r"x.npy: (is no NumPy file that can be read \(|holds <U0)"
+    ):
+        load(path)
+
+
 def test_a_body_that_is_too_long_is_refused(save, load):
     path = save(np.zeros((2, 4, 4), np.uint8))
     path.write_bytes(path.read_bytes() + b"x")
@@ -188,9 +211,39 @@ def test_npz_with_labels_that_are_words(tmp_path, load, keys):
         np.testing.assert_array_equal(split.x.flatten() % 2, 1 - split.y)
 
 
+def test_labels_that_are_bytes_are_the_words_they_spell(tmp_path, load):
+    x = np.arange(20, dtype=np.uint8).reshape(20, 1, 1)
+    np.savez(tmp_path / "a.npz", x=x, y=np.char.encode(["hündin", "cat"] * 10, "utf-8"))
+    dataset = load(tmp_path / "a.npz")
+    assert dataset.spec.classes == ("cat", "hündin")
+    for split in (dataset.train, dataset.test):
+        np.testing.assert_array_equal(split.x.flatten() % 2, 1 - split.y)
+
+
+@pytest.mark.parametrize(
+    "types", [(np.uint64, np.int64), (np.int64, np.uint64), (np.uint8, float)]
+)
+def test_whole_numbers_of_two_types_are_the_same_classes(tmp_path, load, types):
+    """NumPy joins uint64 and int64 to float64, whose classes would be called 0.0 and 7.0."""
+    first, second = (np.array([7, 0, 7], dtype) for dtype in types)
+    np.savez(tmp_path / "a.npz", x_train=PICTURES, y_train=first, x_test=PICTURES, y_test=second)
+    dataset = load(tmp_path / "a.npz")
+    assert dataset.spec.classes == ("0", "7")
+    assert dataset.train.y.tolist() == dataset.test.y.tolist() == [1, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
+        (
+            {"x": PICTURES, "y": np.array([0, 1, 2**64 - 1], np.uint64)},
+            "labels go from 0 to 18446744073709551615, beyond 64 bits; number the classes from 0",
+        ),
+        ({"x": PICTURES, "y": np.array([0, 1, -1e300])}, "labels go from -1e.300 to 1"),
+        (
+            {"x": PICTURES, "y": np.array([b"\xff", b"a", b"b"])},
+            r"a.npz\[y\]: labels are bytes and no UTF-8 \(.*; save words",
+        ),
         ({"x": PICTURES, "y": np.zeros(2)}, "3 samples but 2 labels"),
         ({"x": PICTURES, "y": np.array([0.5, 1, 2])}, "labels are real numbers"),
         ({"x": PICTURES, "y": np.zeros((3, 2))}, r"labels have shape \(3, 2\)"),
@@ -225,6 +278,15 @@ def test_npz_that_is_damaged_or_hides_objects_is_refused(tmp_path, load):
         archive.writestr("x.npy", buffer.getvalue()[:-50])
     with pytest.raises(DataError, match="the body holds 220"):
         load(path)
+
+
+def test_an_npz_with_a_name_that_is_no_utf_8_is_refused(tmp_path, load):
+    np.savez(tmp_path / "a.npz", **{"é": PICTURES})
+    data = (tmp_path / "a.npz").read_bytes()
+    assert data.count("é".encode()) == 2
+    (tmp_path / "a.npz").write_bytes(data.replace("é".encode(), b"\xff\xff"))
+    with pytest.raises(DataError, match=r"a.npz: cannot be read \('utf-8' codec can't decode"):
+        load(tmp_path / "a.npz")
 
 
 def test_size_and_color_shape_arrays_too(save, load):

@@ -19,7 +19,7 @@ from reverie.errors import ConfigError
         ("holdout", 0.0),
         ("holdout", 1.0),
         ("seed", -1),
-        ("source", ""),
+        ("source", 3),
         ("sorce", "mnist"),
     ],
 )

@@ -57,10 +57,24 @@ def test_32_bit_integers_within_16_bits_are_scaled_and_beyond_are_refused(put, o
         load()
 
 
-def test_float_tiff_in_unit_range_or_bytes_is_read(put, only):
+def test_bytes_in_32_bits_are_refused_and_not_made_black(put, only, load):
+    """255 / 257 = 1 of 255: as 16 bits a white picture would be nearly black. 0 is black in either."""
+    put("a.tif", Image.fromarray(np.array([[0, 128, 255]], np.int32)))
+    with pytest.raises(
+        DataError, match=r"whole numbers from 0 to 255 in 32 bits, .* save it with 8 or 16"
+    ):
+        load()
+    put("a.tif", Image.fromarray(np.zeros((1, 3), np.int32)))
+    np.testing.assert_array_equal(only(), [[[0, 0, 0]]])
+
+
+def test_a_dark_picture_of_16_bits_is_scaled_as_a_bright_one(put, only):
+    put("a.png", np.array([[0, 100, 255]], np.uint16))
+    np.testing.assert_array_equal(only(), [[[0, 0, 1]]])
+
+
+def test_float_tiff_in_unit_range_is_read(put, only):
     put("a.tif", Image.fromarray(np.array([[0.0, 0.2, 1.0]], np.float32)))
-    np.testing.assert_array_equal(only(), [[[0, 51, 255]]])
-    put("a.tif", Image.fromarray(np.array([[0.0, 51.4, 254.6]], np.float32)))
     np.testing.assert_array_equal(only(), [[[0, 51, 255]]])
 
 
@@ -68,11 +82,18 @@ def test_float_tiff_in_unit_range_or_bytes_is_read(put, only):
     ("values", "reason"),
     [
         ([[0.0, np.nan, np.inf]], "holds 2 values that are NaN or infinite"),
-        ([[-1.0, 1.0]], r"real numbers from -1 to 1; they must lie in \[0, 1\] or \[0, 255\]"),
+        (
+            [[-1.0, 1.0]],
+            r"from -1 to 1; they must lie in \[0, 1\]: save it scaled to them, or with 8",
+        ),
         ([[0.0, 1000.0]], "real numbers from 0 to 1000"),
+        (
+            [[0.0, 51.4, 255.0]],
+            "from 0 to 255; they must .*: save it divided by 255, or with 8 or",
+        ),
     ],
 )
-def test_float_tiff_beyond_the_ranges_is_broken(put, load, values, reason):
+def test_float_tiff_beyond_the_unit_range_is_broken(put, load, values, reason):
     put("a.tif", Image.fromarray(np.array(values, np.float32)))
     with pytest.raises(DataError, match=reason):
         load()

@@ -120,6 +120,15 @@ def test_an_encrypted_zip_is_refused(pack, png, load):
         load(path)
 
 
+def test_a_zip_with_a_name_marked_utf_8_that_is_not_is_refused(pack, png, load):
+    path = pack({"é.png": png(), "b.png": png()})
+    data = path.read_bytes()
+    assert data.count("é".encode()) == 2  # in the local header and in the central one
+    path.write_bytes(data.replace("é".encode(), b"\xff\xff"))
+    with pytest.raises(DataError, match=r"pictures.zip: cannot be read \('utf-8' codec can't"):
+        load(path)
+
+
 def test_a_zip_bomb_is_named_and_not_unpacked(pack, png, load):
     path = pack(
         {"ok.png": png(), "bomb.png": bytes(101_000_000)},

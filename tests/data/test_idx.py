@@ -101,6 +101,14 @@ def test_one_file_of_images_needs_no_labels(tmp_path, load):
     assert (dataset.train.y, dataset.spec.classes, dataset.name) == (None, (), "pictures")
 
 
+@pytest.mark.parametrize("given", ["digits.idx", "digits.idx.gz"])
+def test_a_file_is_not_taken_for_the_labels_of_its_packed_twin(tmp_path, load, given):
+    (tmp_path / "digits.idx").write_bytes(idx(X))
+    (tmp_path / "digits.idx.gz").write_bytes(gzip.compress(idx(X)))
+    dataset = load(tmp_path / given)
+    assert (len(dataset.train), len(dataset.test), dataset.train.y) == (4, 1, None)
+
+
 def test_fashion_mnist_style_folder_without_test_files_is_split(tmp_path, load):
     dataset = load(write(tmp_path / "a"))
     assert (len(dataset.train), len(dataset.test)) == (4, 1)

@@ -59,6 +59,22 @@ def test_duplicates_are_found_by_content_also_across_the_splits(put, inspect):
     assert (found.groups, found.extra, found.across) == (3, 4, 1)
 
 
+def test_a_sample_alone_is_counted_once_and_stands_in_both_splits(put, source, inspect, tmp_path):
+    put("a/1.png", np.array([[0, 255]], np.uint8)), put("b/2.png").write_text("hello")
+    np.savez(tmp_path / "x.npz", x=np.array([[[0, 255]]], np.uint8), y=np.array(["a"]))
+    found = inspect(), inspect(tmp_path / "x.npz")
+    for one, what, mode in zip(
+        found, ("picture", "sample"), ("L", "uint8, 1 channels"), strict=True
+    ):
+        assert one.counts == {"train": 1, "test": 1}
+        assert (one.classes["train"]["a"], one.classes["test"]["a"]) == (1, 1)
+        assert (one.modes, one.sizes.commonest_count) == ({mode: 1}, 1)
+        same = one.duplicates
+        assert (same.groups, same.extra, same.across) == (0, 0, 0)
+        assert sum(one.histogram) == 2 and len(one.shown) == 1
+        assert f"there is one {what}: it stands in both splits" in one.notes
+
+
 def test_mean_spread_and_histogram_by_hand(put, inspect):
     """Half of the values are 0 and half 1: mean 1/2, standard deviation 1/2."""
     put("a.png", 0), put("b.png", 255)

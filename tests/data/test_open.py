@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from reverie.data import DataConfig, open_dataset
+from reverie.data.open import absolute, stated
 from reverie.data.source import slug
-from reverie.errors import DataError
+from reverie.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,36 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     np.save(tmp_path / "x.npy", np.zeros((4, 2, 2), np.uint8))
     assert len(open_dataset(DataConfig(source="~/x.npy")).train) == 3
+
+
+def test_a_home_that_is_not_known_is_a_plain_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    written = "~nobody-of-that-name/x.npy"
+    assert absolute(written) == written
+    with pytest.raises(DataError, match=f"data.source={written}: there is no such file, folder"):
+        open_dataset(DataConfig(source=written))
+
+
+def test_a_path_is_made_absolute_and_a_name_is_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").mkdir()
+    assert [absolute(name) for name in ("x", "ring", "not-here")] == [
+        str(tmp_path / "x"),
+        "ring",
+        "not-here",
+    ]
+    with pytest.raises(DataError, match="cannot be read"):
+        absolute("x" * 5000)
+
+
+@pytest.mark.parametrize(
+    "where", [absolute, stated, lambda name: open_dataset(DataConfig(source=name))]
+)
+def test_an_empty_name_is_no_folder(where):
+    with pytest.raises(
+        ConfigError, match=r"data\.source is empty; give a path, or one of mnist, ri"
+    ):
+        where("")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from reverie.artifact import save_model
 from reverie.config import to_tree
 from reverie.data import DataConfig, open_dataset
-from reverie.errors import ConfigError, ModelFileError
+from reverie.errors import ConfigError, DataError, ModelFileError
 from reverie.evaluation import evaluate
 from reverie.evaluation.opening import data_of, judged_data
 from reverie.loading import Loaded
@@ -95,6 +95,22 @@ def test_other_data_is_read_as_the_runs_own_unless_it_says_otherwise(trained, tm
     assert (found.source, found.seed, found.fit, found.flip) == (other, 3, "pad", True)
     found = data_of(folder, DataConfig(source=other, seed=0))
     assert (found.seed, found.fit) == (0, "pad")
+
+
+def test_an_empty_name_is_refused_in_a_line(trained, tmp_path):
+    folder, _ = trained(DataConfig(source=store(tmp_path / "d.npy")))
+    with pytest.raises(ConfigError, match=r"data\.source is empty; give a path"):
+        opened(folder, "")
+
+
+def test_a_home_that_is_not_known_is_no_place_of_the_runs_own_data(trained, tmp_path):
+    """Of a run that was made on another machine."""
+    folder, _ = trained(DataConfig(source=store(tmp_path / "d.npy")))
+    folder.config.write_text(json.dumps({"data": {"source": "~nobody-of-that-name/d.npy"}}))
+    found = opened(folder, store(tmp_path / "other.npy", seed=1))
+    assert len(found.test) == COUNT / 10
+    with pytest.raises(DataError, match=r"data\.source=~nobody-of-that-name/d.npy: there is no"):
+        opened(folder)
 
 
 def test_a_toy_of_another_seed_is_fresh_data(tmp_path):

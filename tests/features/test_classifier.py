@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from reverie.errors import ModelFileError
+from reverie.errors import ConfigError, ModelFileError
 from reverie.features import open_extractor
 from reverie.features.classifier import (
     Classifier,
@@ -150,6 +150,14 @@ def test_a_dot_in_the_name_is_kept(tmp_path):
         tmp_path / "mine.v2.safetensors",
         tmp_path / "mine.v2.json",
     )
+
+
+@pytest.mark.parametrize("name", [".", "..", "", "/"])
+def test_a_folder_names_no_file(name):
+    with pytest.raises(
+        ConfigError, match=r"names no file of an extractor; write one, e\.g\. .*mine"
+    ):
+        open_extractor(name)
 
 
 def test_the_json_is_readable_by_others(path):

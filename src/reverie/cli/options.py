@@ -115,7 +115,9 @@ def source_of(data: str | None, overrides: Iterable[str] = ()) -> DataConfig:
     """Settings of data as the command line gives them."""
     from ..config import override
     from ..data import DataConfig
+    from ..data.open import stated
     from ..settings import Config
 
+    source = "mnist" if data is None else stated(data)
     named = [text if text.startswith("data.") else f"data.{text}" for text in overrides]
-    return override(Config(data=DataConfig(source=data or "mnist")), named).data
+    return override(Config(data=DataConfig(source=source)), named).data

@@ -46,9 +46,10 @@ def sample(
 ) -> None:
     """Draw new samples; neither the data nor any setting is needed."""
     folder, loaded = opened(run, device)
-    made = loaded.sample(count, seed=seed, label=label)
     of = "" if label is None else "-label-" + re.sub(r"[^\w.-]+", "_", label)
     path = folder.path / f"sampled-{count}-seed-{seed}{of}.png"
+    checked(out, loaded)
+    made = loaded.sample(count, seed=seed, label=label)
     report(write_samples(made, out, path), count, as_json, quiet)
 
 
@@ -61,16 +62,19 @@ def reconstruct(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Give held-out samples back through the latents, each under its original."""
+    """Give held-out samples back through the latents; a .png shows each under its original."""
     from ..models.base import require
     from ..painting import across, beside
 
     folder, loaded = opened(run, device)
     require(loaded.model, "reconstruct")
+    checked(out, loaded)
     x = held_out(folder, loaded, data, count, as_json, quiet)
     x_hat = loaded.reconstruct(x)
-    both = beside(x, x_hat) if x.dim() == 4 and not str(out or "").endswith(".npy") else x_hat
-    path = write_samples(both, out, folder.path / "reconstructed.png", across(x))
+    # Originals, and the white that fills their last row, belong to a sheet alone.
+    sheet = x.dim() == 4 and (not out or Path(out).suffix.lower() == ".png")
+    shown = beside(x, x_hat) if sheet else x_hat
+    path = write_samples(shown, out, folder.path / "reconstructed.png", across(x))
     report(path, len(x), as_json, quiet)
 
 
@@ -98,6 +102,7 @@ def interpolate(
 
     folder, loaded = opened(run, device)
     require(loaded.model, "decode")
+    checked(out, loaded)
     if "encode" in loaded.can:
         x = held_out(folder, loaded, data, 2 * count, as_json, quiet, seed)
         if len(x) < 2:
@@ -143,6 +148,14 @@ def encode(
         path = Path(out) if out else folder.path / f"codes-{split}.npz"
         count = write_codes(loaded, getattr(dataset, split), path, listener)
     report(path, count, as_json, quiet)
+
+
+def checked(out: str | None, loaded: Loaded) -> None:
+    """Refuses a path that the model's samples cannot be written to, before they are made."""
+    from ..writing import check_out
+
+    if out:
+        check_out(Path(out), pictures=len(loaded.spec.shape) == 3)
 
 
 def held_out(

@@ -14,7 +14,7 @@ from ..errors import DataError
 from .config import DataConfig
 from .entries import printable
 from .members import chosen
-from .rowfile import RowFile, reading
+from .rowfile import UNREADABLE, RowFile, reading
 from .stack import Stack, StackSource
 from .values import converter
 
@@ -57,7 +57,10 @@ def npy_rows(opener: Opener, where: str, size: int | None = None) -> RowFile:
     with reading(where), opener() as file:
         try:
             shape, by_columns, dtype = _read_header(file)
-        except ValueError as error:
+        except UNREADABLE:
+            raise
+        # NumPy reads a header as Python, which can raise anything, from TokenError to IndexError.
+        except Exception as error:
             raise DataError(f"{where}: is no NumPy file that can be read ({error})") from error
         offset = file.tell()
     if dtype.hasobject:
@@ -65,7 +68,7 @@ def npy_rows(opener: Opener, where: str, size: int | None = None) -> RowFile:
             f"{where}: holds Python objects, which need pickle and could run code; save an array "
             "of numbers of one shape"
         )
-    if dtype.names is not None or dtype.kind not in "buifUS":
+    if dtype.names is not None or dtype.kind not in "buifUS" or dtype.itemsize == 0:
         raise DataError(f"{where}: holds {dtype}; save numbers, e.g. x.astype('float32')")
     if by_columns and len(shape) > 1:
         raise DataError(
@@ -167,11 +170,29 @@ def _labels(rows: RowFile) -> np.ndarray:
             f"{rows.where}: labels have shape {(rows.count, *rows.shape)}, expected one a sample: "
             f"({rows.count},)"
         )
-    values = rows.all().reshape(rows.count)
-    if rows.dtype.kind != "f":
+    values, kind = rows.all().reshape(rows.count), rows.dtype.kind
+    if kind == "S":
+        return _words(values, rows.where)
+    if kind in "bU":
         return values
-    if not np.isfinite(values).all() or (values != np.rint(values)).any():
+    if kind == "f" and (not np.isfinite(values).all() or (values != np.rint(values)).any()):
         raise DataError(
             f"{rows.where}: labels are real numbers; classes are whole numbers or words"
         )
+    low, high = values.min(), values.max()
+    if low < -(2.0**63) or high >= 2.0**63:
+        raise DataError(
+            f"{rows.where}: labels go from {low} to {high}, beyond 64 bits; number the classes from 0"
+        )
+    # Of one type, since NumPy joins int64 and uint64 of two splits to real numbers.
     return values.astype(np.int64)
+
+
+def _words(values: np.ndarray, where: str) -> np.ndarray:
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where}: labels are bytes and no UTF-8 ({error}); save words, e.g. "
+            "np.char.decode(y, 'latin-1')"
+        ) from None

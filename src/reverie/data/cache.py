@@ -30,7 +30,7 @@ from .mapped import MappedArray
 from .pour import FileSink, MemorySink, Poured, pour
 from .source import SPLITS, Origin, Progress, SplitName
 
-FORMAT = 1
+FORMAT = 2
 RESIDENT_BYTES = 2_000_000_000
 _SPEC: TypeAdapter[Any] = TypeAdapter(DataSpec)
 _DECODING = ("size", "fit", "color", "holdout", "seed", "skip_broken")

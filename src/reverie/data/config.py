@@ -14,9 +14,9 @@ Side = Annotated[int, Field(gt=0, le=8192)]
 class DataConfig(Section):
     """The source, the shape of its samples, and how it is split and held."""
 
-    source: Annotated[str, Field(min_length=1)] = "mnist"
-    """A name (mnist, ring, grid) or a path: a folder or .zip of pictures, a folder or file of IDX,
-    a .npy or .npz."""
+    source: str = "mnist"
+    """A name (mnist, ring, grid, sprites) or a path: a folder or .zip of pictures, a folder or file
+    of IDX, a .npy or .npz."""
     size: Side | tuple[Side, Side] | None = None
     """The side of the pictures in pixels, or (height, width); by default they stay as they are."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
@@ -29,7 +29,7 @@ class DataConfig(Section):
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """The share held out for testing where the source has no test split of its own."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """The seed of that split, and of ring and grid."""
+    """The seed of that split, and of ring, grid and sprites."""
     skip_broken: bool = False
     """Whether to leave out files that cannot be read, rather than refuse the data."""
     resident: bool | None = None

@@ -1,9 +1,9 @@
 """Bytes of a picture file to bytes of pixels, upright, opaque and 8 bits deep.
 
 Transparent parts show white. 16 bits are scaled by 1/257, never clipped; of a colour's, Pillow keeps
-the high byte, at most one level less. Of an animation or a document of several pages the first is
-taken. Only six formats are let in, and a file that claims more pixels than the limit is refused
-before any is decoded.
+the high byte, at most one level less. Whole numbers of 32 bits are read as 16, real numbers in [0, 1].
+Of an animation or a document of several pages the first is taken. Only six formats are let in, and a
+file that claims more pixels than the limit is refused before any is decoded.
 """
 
 from __future__ import annotations
@@ -190,11 +190,13 @@ def _from_float(values: np.ndarray) -> np.ndarray:
         bad = values.size - int(np.isfinite(values).sum())
         raise BrokenFileError(f"holds {bad} values that are NaN or infinite")
     low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 255:
+    if low < 0 or high > 1:
+        scaled = "divided by 255" if low >= 0 and high <= 255 else "scaled to them"
         raise BrokenFileError(
-            f"holds real numbers from {low:g} to {high:g}; they must lie in [0, 1] or [0, 255]"
+            f"holds real numbers from {low:g} to {high:g}; they must lie in [0, 1]: save it "
+            f"{scaled}, or with 8 or 16 bits a channel"
         )
-    return np.rint(values * 255 if high <= 1 else values).astype(np.uint8)
+    return np.rint(values * 255).astype(np.uint8)
 
 
 def _from_deep(values: np.ndarray, transparent: object) -> np.ndarray:
@@ -202,6 +204,12 @@ def _from_deep(values: np.ndarray, transparent: object) -> np.ndarray:
     if low < 0 or high > 65535:
         raise BrokenFileError(
             f"holds whole numbers from {low} to {high}; save it with 8 or 16 bits a channel"
+        )
+    # In a type wider than 16 bits these are most likely bytes, which 1/257 would turn black.
+    if values.dtype.itemsize > 2 and 0 < high <= 255:
+        raise BrokenFileError(
+            f"holds whole numbers from {low} to {high} in {8 * values.dtype.itemsize} bits, of which "
+            "65535 is white; save it with 8 or 16 bits a channel"
         )
     if isinstance(transparent, int):
         values = np.where(values == transparent, 65535, values)

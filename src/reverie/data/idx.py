@@ -185,9 +185,11 @@ def _meaning(prefix: str) -> tuple[str, str]:
 
 def _labels_beside(images: Path) -> Path | None:
     name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    if name == images.name:  # its packed twin holds the same images
+        return None
     stem = name.removesuffix(".gz")
     for candidate in (stem, f"{stem}.gz"):
         path = images.with_name(candidate)
-        if path.is_file() and path != images:
+        if path.is_file():
             return path
     return None

@@ -13,7 +13,7 @@ from .config import DataConfig
 from .decode import decode
 from .entries import BrokenFileError, Entries, printable
 from .source import Block, Progress, SplitName
-from .survey import LISTED, Survey, broken_error, survey_images
+from .survey import ALONE, LISTED, Survey, broken_error, survey_images
 
 BLOCK_BYTES, BLOCK_COUNT = 8 << 20, 1024
 
@@ -132,7 +132,7 @@ def _shape(
     if frames := int(headers["frames"].sum()):
         notes.append(f"{frames} files are animations or have pages: the first frame is taken")
     if len(headers) == 1 and not survey.layout.tested:
-        notes.append("there is one picture: it stands in both splits")
+        notes.append(ALONE)
     if config.hw is None:
         width, height = _one_size(survey, where)
         return (channels, height, width), tuple(notes)

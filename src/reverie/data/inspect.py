@@ -20,7 +20,7 @@ from .fit import fit_array
 from .open import find
 from .source import SPLITS, Origin, Progress, Source
 from .stack import refuse_options
-from .survey import survey_images
+from .survey import ALONE, survey_images
 from .tally import Show, Tally
 
 THUMBNAIL = 96
@@ -136,8 +136,10 @@ def _inspect_pictures(
     show = _thumbnailer(config, sizes, "rgb") if sizes else None
     labels = survey.layout.labels
     tally = Tally(survey.layout.classes, 0.0, 1.0, show)
-    for split, places in survey.rows(config).items():
-        for place in map(int, places):
+    rows = survey.rows(config)
+    alone = np.array_equal(rows["train"], rows["test"])
+    for split in SPLITS[:1] if alone else SPLITS:
+        for place in map(int, rows[split]):
             try:
                 with entries.open(survey.layout.names[place]) as file:
                     pixels = decode(file, native, bool(survey.headers["grey"][place]))
@@ -148,11 +150,13 @@ def _inspect_pictures(
             if progress is not None:
                 progress("reading", tally.counts.total(), total)
     survey.headers["ok"][list(survey.broken)] = False
+    if alone:
+        tally.repeat_train()
     found = _Found(
         _sizes(survey.sizes()),
         dict(Counter(survey.modes[mode] for mode in survey.readable["mode"])),
         {printable(name): reason for name, reason in survey.reasons().items()},
-        (*entries.notes(), *survey.layout.notes),
+        (*entries.notes(), *survey.layout.notes, *((ALONE,) if alone and sizes else ())),
     )
     return _report(origin.name, tally, found)
 
@@ -165,12 +169,15 @@ def _inspect_arrays(origin: Origin, config: DataConfig, progress: Progress | Non
     size = (source.spec.shape[-1], source.spec.shape[-2]) if pixels else None
     show = _thumbnailer(config, Counter([size]), "keep") if size is not None else None
     tally = Tally(source.spec.classes, low, high, show)
-    for split in SPLITS:
+    alone = source.total == 1
+    for split in SPLITS[:1] if alone else SPLITS:
         for x, y in source.blocks(split):
             tally.add(split, x, y)
             if progress is not None:
                 progress("reading", min(tally.counts.total(), source.total), source.total)
     total = tally.counts.total()
+    if alone:
+        tally.repeat_train()
     mode = f"{source.dtype}, {source.spec.shape[0]} channels" if pixels else str(source.dtype)
     sizes = _sizes(Counter({size: total})) if size is not None else None
     return _report(origin.name, tally, _Found(sizes, {mode: total}, {}, source.notes()))

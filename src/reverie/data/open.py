@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import DataError, did_you_mean
+from ..errors import ConfigError, DataError, did_you_mean
 from .arrays import read_arrays
 from .cache import in_memory, open_or_build
 from .config import DataConfig
@@ -31,6 +31,7 @@ def open_dataset(config: DataConfig, progress: Progress | None = None) -> Datase
         progress: Is told what is being done, how many samples are done, and of how many.
 
     Raises:
+        ConfigError: `config.source` is empty.
         DataError: The data is not there or cannot be used as it is; the message says what to do.
     """
     origin = find(config)
@@ -38,15 +39,43 @@ def open_dataset(config: DataConfig, progress: Progress | None = None) -> Datase
 
 
 def absolute(source: str) -> str:
-    """The source as it is found from any working folder: a name as it is, a path from the root."""
-    path = Path(source).expanduser()
-    return source if source in NAMES or not path.exists() else os.path.abspath(path)
+    """The source as it is found from any working folder: a name as it is, a path from the root.
+
+    Raises:
+        ConfigError: It is empty.
+        DataError: No system takes such a path.
+    """
+    path = path_of(source)
+    with reading(source):
+        return source if source in NAMES or not path.exists() else str(path)
+
+
+def stated(source: str) -> str:
+    """The source as it was given, which an unset variable leaves empty.
+
+    Raises:
+        ConfigError: It is empty.
+    """
+    if not source:
+        raise ConfigError(f"data.source is empty; give a path, or one of {', '.join(NAMES)}")
+    return source
+
+
+def path_of(source: str) -> Path:
+    """A source as a path from the root; `~` is the home folder, but a plain name where none is known.
+
+    Raises:
+        ConfigError: It is empty.
+    """
+    # Path.expanduser would raise RuntimeError of a home that is not known.
+    return Path(os.path.abspath(os.path.expanduser(stated(source))))
 
 
 def find(config: DataConfig) -> Origin:
     """Where the data lies and who reads it.
 
     Raises:
+        ConfigError: `config.source` is empty.
         DataError: There is nothing by that name, or it is of no kind that is read.
     """
     name = config.source
@@ -56,7 +85,7 @@ def find(config: DataConfig) -> Origin:
     if name in NAMES:
         reader = {"ring": read_ring, "grid": read_grid, "sprites": read_sprites}[name]
         return Origin(name, name, tuple, lambda _: reader(config), kept=False)
-    path = Path(os.path.abspath(Path(name).expanduser()))
+    path = path_of(name)
     with reading(name):
         if not path.exists():
             raise DataError(_not_there(name, path))

@@ -24,6 +24,7 @@ UNREADABLE = (
     zipfile.BadZipFile,
     NotImplementedError,  # zipfile, on a compression it lacks
     RuntimeError,  # zipfile, on an encrypted entry
+    UnicodeDecodeError,  # zipfile, on a name that is marked as UTF-8 and is none
 )
 """What opening and unpacking a damaged or forbidden file raises."""
 

@@ -102,12 +102,6 @@ def grid_factors(index: np.ndarray) -> np.ndarray:
     return np.stack(np.unravel_index(index, tuple(FACTORS.values())), axis=-1)
 
 
-def grid_index(factors: np.ndarray) -> np.ndarray:
-    """Factors `(N, 5)` to their places in the full grid, `(N,)`: the inverse of `grid_factors`."""
-    places = np.ravel_multi_index(tuple(_checked(factors).T), tuple(FACTORS.values()))
-    return np.asarray(places)
-
-
 def _checked(factors: np.ndarray) -> np.ndarray:
     factors = np.asarray(factors)
     if factors.ndim != 2 or factors.shape[1] != len(FACTORS) or factors.dtype.kind not in "iu":

@@ -15,6 +15,7 @@ from .entries import BrokenFileError, Entries, printable
 from .layout import TEST, TRAIN, Layout, arrange
 from .source import Progress, SplitName, held_out
 
+ALONE = "there is one picture: it stands in both splits"
 LISTED = 10
 HEADER = np.dtype(
     [

@@ -55,6 +55,11 @@ class Tally:
                 self.by_class[split][self._classes[label]] += 1
             self._remember(SPLITS.index(split), row, label)
 
+    def repeat_train(self) -> None:
+        """Takes the samples of the training split for the other as well: none of them occurs twice."""
+        self.counts["test"] = self.counts["train"]
+        self.by_class["test"] = self.by_class["train"].copy()
+
     @property
     def mean(self) -> float | None:
         """Over all values of all samples; None when there are none."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from ..config import from_tree
 from ..data import DataConfig, open_dataset
 from ..data.dataset import Dataset
-from ..data.open import NAMES
+from ..data.open import NAMES, path_of
 from ..errors import ConfigError, ModelFileError
 from ..loading import Loaded
 from ..monitor import Listener
@@ -68,7 +68,7 @@ def same_source(own: DataConfig, other: DataConfig) -> bool:
     """Whether other settings read the run's own files; what Reverie makes itself has a split of its own."""
     if own == other:
         return True
-    paths = [Path(config.source).expanduser().resolve() for config in (own, other)]
+    paths = [os.path.realpath(path_of(config.source)) for config in (own, other)]
     return paths[0] == paths[1] and other.source not in NAMES
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, max_pool2d, relu
 
-from ..errors import ModelFileError, StorageError
+from ..errors import ConfigError, ModelFileError, StorageError
 from ..storage import (
     read_tensors,
     remove,
@@ -95,7 +95,13 @@ class Training:
 
 
 def classifier_files(path: Path) -> tuple[Path, Path]:
-    """The weights and the JSON of a classifier that is named by either, or by what both begin with."""
+    """The weights and the JSON of a classifier that is named by either, or by what both begin with.
+
+    Raises:
+        ConfigError: The path is a folder's and names no file, as `.` and `/`.
+    """
+    if path.name in ("", ".."):
+        raise ConfigError(f"{path} names no file of an extractor; write one, e.g. {path / 'mine'}")
     stem = path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
     return stem.with_name(f"{stem.name}.safetensors"), stem.with_name(f"{stem.name}.json")
 
