@@ -58,9 +58,10 @@ def wgan_gp(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
     """WGAN with a gradient penalty: five critic turns to each of the generator.
 
     Run:     reverie train wgan-gp --data mnist
-    Takes:   17.8 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
-    Expect:  FD[lenet-mnist-v1@ea277212] 9.192; coverage[lenet-mnist-v1@ea277212] 0.6931 (1 seed,
-             AMD EPYC, 2 cores, 1 thread, bfloat16, commit ec56683a1e).
+    Takes:   22.9 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
+    Expect:  FD[lenet-mnist-v1@ea277212] 8.404 (sd 1.1); coverage[lenet-mnist-v1@ea277212] 0.717
+             (sd 0.034) (2 seeds, AMD EPYC, 2 cores, 1 thread, bfloat16, commit 329c899668,
+             ec56683a1e).
     Differs: Gulrajani et al. (2017) have wider stages and 200,000 generator steps of 1e-4; these are a
              seventieth of them and five times as long, behind a dense layer.
     """
@@ -113,9 +114,9 @@ def cgan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
     """A GAN of classes: r3gan with a projection critic, half as long. Draws samples by class.
 
     Run:     reverie train cgan --data mnist
-    Takes:   16.1 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
-    Expect:  FD[lenet-mnist-v1@ea277212] 3.572 (sd 0.44); coverage[lenet-mnist-v1@ea277212] 0.8382
-             (sd 0.0077) (2 seeds, AMD EPYC, 2 cores, 1 thread, bfloat16, commit df72ec32ea,
+    Takes:   12.6 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
+    Expect:  FD[lenet-mnist-v1@ea277212] 3.854 (sd 0.58); coverage[lenet-mnist-v1@ea277212] 0.839
+             (sd 0.0056) (3 seeds, AMD EPYC, 2 cores, 1 thread, bfloat16, commit df72ec32ea,
              ea5a00efa8).
     Differs: Miyato & Koyama (2018) have spectral norms, a hinge game and class-conditional batch norm in
              the generator; here the class joins the noise, and penalties keep the critic smooth.

@@ -15,12 +15,11 @@ def vae(spec: Pixels | Vector) -> tuple[VAEConfig, TrainConfig]:
     """The fully connected VAE of every tutorial: 784-256-128, 20 latents, 128-256-784.
 
     Run:     reverie train vae --data mnist
-    Takes:   106 s of training on AMD EPYC, 2 cores, 1 thread, float32.
-    Expect:  held-out -elbo 105.6 (sd 0.87) nats; held-out distortion 86.86 (sd 1.8) nats; -log
+    Takes:   42 s of training on AMD EPYC, 2 cores, 1 thread, float32.
+    Expect:  held-out -elbo 105.6 (sd 0.86) nats; held-out distortion 86.84 (sd 1.8) nats; -log
              p(x) bound, k=50 101.8 (sd 0.88) nats; reconstruction MSE 0.01392 (sd 0.00088);
              FD[lenet-mnist-v1@ea277212] 212.6 (sd 2.7); coverage[lenet-mnist-v1@ea277212] 0.4593
-             (sd 0.022) (3 seeds, AMD EPYC, 2 cores, 1 thread, float32, commit 2ad8fd50c3,
-             2ad8fd50c3+).
+             (sd 0.022) (3 seeds, AMD EPYC, 2 cores, 1 thread, float32, commit 329c899668).
     Differs: Kingma & Welling (2014) have one hidden layer of 500 and Adagrad; this is the tutorials' form.
     """
     model = VAEConfig(latent=20, network=MLP(widths=(256, 128)), likelihood=likelihood(spec))
