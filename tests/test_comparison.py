@@ -111,6 +111,18 @@ def test_seeds_of_one_recipe_are_one_row_and_differences_are_paired_by_seed(judg
     assert table.best == {"loss": "one (3 seeds)"}
 
 
+def test_a_single_run_that_leads_does_not_hide_how_rows_of_seeds_compare(judged):
+    """c is best and untested, as one run is; a is better than b by 11 every time."""
+    seeded(judged, "a", 10.0, 20.0, 30.0)
+    seeded(judged, "b", 21.0, 31.0, 41.5)
+    judged("c", loss(1.0))
+    table = compare([*(f"{name}-{seed}" for name in "ab" for seed in range(3)), "c"])
+    found = [(each.leader[:1], each.other[:1], each.p is None) for each in table.differences]
+    assert found == [("c", "a", True), ("c", "b", True), ("a", "b", False)]
+    assert table.best == {}
+    assert [text[:37] for text in table.verdicts()] == ["loss: a (3 seeds) is better than b (3"]
+
+
 def test_rows_of_one_run_carry_the_caveat_of_their_seed(judged):
     seeded(judged, "one", 10.0, 20.0)
     judged("a", loss(1.0))

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..runs import RunFolder, find_run, is_run, unfinished
-from .differences import compare_rows, corrected, leaders
+from .differences import Difference, compare_rows, corrected, leaders
 from .likeness import alike, note, unlike
 from .rows import Row, column, grouped
 from .table import Comparison
@@ -54,12 +54,22 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
             whole.add(metric)
         for found in (compare_rows(part, metric) for part in parts):
             pairs += found
-            heads |= {(each.metric, each.leader) for each in found[:1]}
+            heads |= {(metric, name) for name in leading(found)}
     # Who leads is read from the values: the pairs that it might have been count with those it is.
     shown = [each for each in corrected(pairs) if (each.metric, each.leader) in heads]
     best = leaders(each for each in shown if each.metric in whole)
     notes += [line for row in rows for line in _lacking(row, metrics)]
     return Comparison(rows, metrics, best, shown, notes)
+
+
+def leading(pairs: list[Difference]) -> list[str]:
+    """The best row; where no pair of it can be tested, the next ones too, down to one that has some.
+
+    A single run that leads would else hide how the others, of several seeds, compare.
+    """
+    names = list(dict.fromkeys(each.leader for each in pairs))
+    tested = [name for name in names if any(e.p is not None for e in pairs if e.leader == name)]
+    return names[: names.index(tested[0]) + 1] if tested else names[:1]
 
 
 def _lacking(row: Row, metrics: list[str]) -> list[str]:
