@@ -16,7 +16,7 @@ from .evaluation import evaluate
 from .monitor import Listener
 from .preparing import prepare
 from .protocol import Protocol
-from .runs import RunFolder, is_run, unfinished
+from .runs import RunFolder, is_run, judged_at_its_end
 
 
 def bench(
@@ -84,8 +84,7 @@ def _train(
         verbs.train(name, data=data, budget=budget, seed=seed, out=folder.path, listener=listener)
         return
     _check(folder, name, data, budget)
-    # A run that was stopped may have been judged as it was then.
-    if not folder.metrics.exists() or unfinished(folder, folder.read(folder.metrics).get("step")):
+    if not judged_at_its_end(folder):
         verbs.resume(folder.path, listener=listener)
 
 

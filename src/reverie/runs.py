@@ -159,6 +159,12 @@ def unfinished(folder: RunFolder, step: int | None) -> str:
     return f"step {step:,} of {planned:,}"
 
 
+def judged_at_its_end(folder: RunFolder) -> bool:
+    """Whether a run has ended and was judged since: one that was stopped may have been judged as it was."""
+    step = folder.read(folder.metrics).get("step")
+    return folder.metrics.exists() and not unfinished(folder, step)
+
+
 def _planned(config: Mapping[str, Any]) -> int | None:
     """The steps that a run was to take; None where its settings do not say."""
     found = re.fullmatch(r"(\d+) steps", str(_part(config, "train", dict).get("budget")))
@@ -208,8 +214,7 @@ def summary(path: Path) -> dict[str, Any]:
     records = _part(metrics, "records", list)
     step = int(log[-1]["step"]) if log else 0
     planned = _planned(config)
-    # A run that was stopped may have been judged as it was then.
-    done = records and not unfinished(folder, metrics.get("step"))
+    done = records and judged_at_its_end(folder)
     state = "finished" if done else f"step {step:,}" + (f" of {planned:,}" if planned else "")
     judged, made = (_part(t, "data", dict) for t in (metrics, folder.read(folder.provenance)))
     prints = judged.get("fingerprint"), made.get("fingerprint")

@@ -17,7 +17,7 @@ from .errors import ConfigError
 from .monitor import Listener
 from .preparing import prepare, read_config
 from .records import number
-from .runs import RunFolder, is_run, unfinished
+from .runs import RunFolder, is_run, judged_at_its_end
 from .storage import write_text
 
 HEADLINES = (
@@ -99,12 +99,9 @@ def _one(name: str, seed: int, data: str, listener: Listener) -> RunFolder:
     folder = RunFolder(path)
     if is_run(path):
         _check(folder, name, seed, data)
-        # A run that was stopped may have been judged as it was then.
-        if folder.metrics.exists() and not unfinished(
-            folder, folder.read(folder.metrics).get("step")
-        ):
-            return folder
-        return verbs.resume(path, listener=listener).folder
+        if not judged_at_its_end(folder):
+            verbs.resume(path, listener=listener)
+        return folder
     return verbs.train(name, data=data, out=path, seed=seed, listener=listener).folder
 
 

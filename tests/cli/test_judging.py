@@ -225,3 +225,10 @@ def test_an_unset_variable_is_not_taken_for_a_path(command, reverie):
         2,
         "error: data.source is empty; give a path, or one of mnist, ring, grid, sprites\n",
     )
+
+
+@pytest.mark.usefixtures("runs")
+def test_an_evaluation_takes_a_device_that_there_is(reverie):
+    said = reverie("evaluate", "ae-pictures", "--device", "gpu")
+    assert (said.code, said.err) == (2, "error: --device is 'gpu'; did you mean 'cpu'?\n")
+    assert reverie("evaluate", "ae-pictures", "--quick", "--device", "cpu").code == 0

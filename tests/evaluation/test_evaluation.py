@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from reverie import evaluation
 from reverie.artifact import save_model
 from reverie.data import DataConfig, open_dataset
 from reverie.errors import ConfigError, DataError
@@ -123,6 +124,22 @@ def test_too_few_held_out_samples_leave_the_other_metrics_standing(tmp_path):
     records = judged(tmp_path, "vae", (DataConfig(source=str(tmp_path / "d.npz")),))
     assert records["FD"].value is None and "found 3" in records["FD"].reason
     assert records["reconstruction MSE"].value is not None
+
+
+def test_the_model_computes_where_it_is_asked_to(tmp_path, monkeypatch):
+    x = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "d.npy", x)
+    made(tmp_path, CONFIGS["ae"], Pixels(shape=(1, 8, 8)))
+    asked, plain = [], evaluation.Loaded
+
+    def loaded(folder, device):
+        asked.append(device)
+        return plain(folder, device)
+
+    monkeypatch.setattr(evaluation, "Loaded", loaded)
+    evaluate(tmp_path, data=str(tmp_path / "d.npy"), device="cpu", quick=True)
+    evaluate(tmp_path, data=str(tmp_path / "d.npy"), quick=True)
+    assert asked == ["cpu", "auto"]
 
 
 def test_a_distance_names_its_extractor_and_is_never_called_fid(tmp_path):

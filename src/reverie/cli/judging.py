@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     from ..data import Inspection
 
 from ..protocol import Protocol
-from .options import AGAIN, Json, OtherData, Quiet, RunName, Seed, listening, show, source_of
+from .options import (
+    AGAIN,
+    DeviceOption,
+    Json,
+    OtherData,
+    Quiet,
+    RunName,
+    Seed,
+    choice,
+    listening,
+    show,
+    source_of,
+)
 
 
 def evaluate(
@@ -42,6 +54,7 @@ def evaluate(
         bool, typer.Option("--quick", help="Only what the end of training computes.")
     ] = Protocol.quick,
     seed: Seed = Protocol.seed,
+    device: DeviceOption = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -56,6 +69,7 @@ def evaluate(
         judge(
             run,
             data=data,
+            device=choice(device),
             samples=samples,
             draws=draws,
             images=images,

@@ -7,6 +7,7 @@ from typing import Unpack
 
 from ..data import DataConfig
 from ..data.dataset import Dataset
+from ..hardware import Device
 from ..loading import Loaded
 from ..monitor import Listener
 from ..protocol import Asked, Protocol
@@ -24,6 +25,7 @@ def evaluate(
     run: str | os.PathLike[str],
     *,
     data: str | DataConfig | None = None,
+    device: Device = "auto",
     listener: Listener | None = None,
     **asked: Unpack[Asked],
 ) -> list[Record]:
@@ -35,6 +37,7 @@ def evaluate(
         run: A run folder, or its name under `runs/`.
         data: Other data to judge it on; by default the run's own. What it does not say (seed, holdout,
             size, ...) is as the run's own was.
+        device: Where the model computes: cpu, cuda, mps or auto.
         listener: Who watches.
         asked: Fields of `Protocol`, e.g. samples=1000 or quick=True.
 
@@ -44,7 +47,7 @@ def evaluate(
     """
     protocol = Protocol(**asked)
     folder, listener = find_run(run), listener or Listener()
-    loaded = Loaded(folder.path)
+    loaded = Loaded(folder.path, device)
     subject = Subject(loaded, judged_data(folder, loaded, data, listener), protocol, listener)
     shape = tuple(loaded.spec.shape)
     subject.extractor.check(shape)
