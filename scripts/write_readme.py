@@ -69,35 +69,48 @@ def benchmark_table() -> str:
 def throughput(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Each model against the tutorial's script and the floor."""
     for each in tree.get("models", ()):
-        name = each["model"]
-        times = f"{each['over_tutorial_at_best_threads']:.2f} times"
-        in_fp32 = f"{fp32_over_tutorial(each['images_per_second']):.2f} times"
+        name, rates = each["model"], each["images_per_second"]
+        times, in_fp32 = (
+            over(at_best(rates, side), at_best(rates, "tutorial"))
+            for side in ("reverie", "reverie fp32")
+        )
         if in_fp32 != times:  # it trains in bf16 here, which the tutorial's does not
             times += f" in bf16, {in_fp32} in fp32"
         yield f"images/s of `{name}` over the tutorial's script, each at its best threads", times
         floors = [
-            f"{v:.2f} ({n} thread{'s' * (n != '1')})"
-            for n, v in each["over_floor_at_threads"].items()
+            f"{over(rates[f'reverie fp32, {n} threads'], rates[f'floor, {n} threads'])} on {threads(n)}"
+            for n in each["over_floor_at_threads"]
         ]
         yield f"images/s of `{name}` over the hand-written floor", ", ".join(floors)
 
 
-def fp32_over_tutorial(rates: dict[str, list[float]]) -> float:
-    """The median ratio over rounds, each side at the number of threads where it is fastest."""
-    best = {
-        side: max((v for k, v in rates.items() if k.startswith(f"{side}, ")), key=sum)
-        for side in ("reverie fp32", "tutorial")
-    }
-    pairs = zip(best["reverie fp32"], best["tutorial"], strict=True)
-    return statistics.median(a / b for a, b in pairs)
+def at_best(rates: dict[str, list[float]], side: str) -> list[float]:
+    """The rounds of a side at the number of threads where it is fastest."""
+    return max((v for k, v in rates.items() if k.startswith(f"{side}, ")), key=sum)
+
+
+def over(ours: list[float], theirs: list[float]) -> str:
+    """The median ratio over rounds, with the lowest and the highest."""
+    found = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return f"{statistics.median(found):.2f} times ({min(found):.2f} to {max(found):.2f})"
+
+
+def threads(count: int | str) -> str:
+    """A number of threads in words."""
+    return f"{count} thread{'s' * (str(count) != '1')}"
 
 
 def precision(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What Reverie chooses against fp32."""
-    for each in tree.get("sides", ()):
-        if each["side"] == "reverie's choice":
-            what = f"images/s of `conv-vae` over fp32, channels-first, {each['threads']} thread(s)"
-            yield what, f"{each['times']:.2f} times"
+    rates = {
+        (each["side"], each["threads"]): [one["rate"] for one in each["rounds"]]
+        for each in tree.get("sides", ())
+    }
+    for (side, count), ours in rates.items():
+        if side == "reverie's choice":
+            theirs = rates["fp32 channels-first, as PyTorch comes", count]
+            what = f"images/s of `conv-vae` over fp32, channels-first, {threads(count)}"
+            yield what, over(ours, theirs)
 
 
 def time_to_quality(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -148,9 +161,9 @@ def iwae(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
             "estimate of evaluate": "the estimate that `evaluate` gives of their mean",
         }.get(side["side"])
         if what:
-            threads = f"{side['threads']} thread{'s' * (side['threads'] > 1)}"
+            where = threads(side["threads"])
             yield (
-                f"IWAE with k = {tree['draws']:,}, image by image with autograd over {what}, {threads}",
+                f"IWAE with k = {tree['draws']:,}, image by image with autograd over {what}, {where}",
                 f"{side['times']:.1f} times faster",
             )
 
