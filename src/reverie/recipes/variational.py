@@ -30,11 +30,11 @@ def vae_fast(spec: Pixels | Vector) -> tuple[VAEConfig, TrainConfig]:
     """As good as the tutorial's VAE in a quarter of its epochs: one wide layer, a decaying step.
 
     Run:     reverie train vae-fast --data mnist
-    Takes:   41 s of training on AMD EPYC, 2 cores, 1 thread, float32.
-    Expect:  held-out -elbo 104.9 (sd 0.15) nats; held-out distortion 79.93 (sd 0.088) nats; -log
-             p(x) bound, k=50 101.6 (sd 0.11) nats; reconstruction MSE 0.009487 (sd 0.000058);
-             FD[lenet-mnist-v1@ea277212] 302.9 (sd 5.1); coverage[lenet-mnist-v1@ea277212] 0.2079
-             (sd 0.0081) (3 seeds, AMD EPYC, 2 cores, 1 thread, float32, commit 2ad8fd50c3).
+    Takes:   33 s of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
+    Expect:  held-out -elbo 104.9 (sd 0.12) nats; held-out distortion 79.9 (sd 0.054) nats; -log
+             p(x) bound, k=50 101.6 (sd 0.10) nats; reconstruction MSE 0.009483 (sd 0.000052);
+             FD[lenet-mnist-v1@ea277212] 302.9 (sd 5.1); coverage[lenet-mnist-v1@ea277212] 0.2064
+             (sd 0.0073) (3 seeds, AMD EPYC, 2 cores, 1 thread, bfloat16, commit 508bedd491).
     Differs: from `vae` in one hidden layer of 512 with SiLU for two of 256 and 128 with ReLU, in batches
              of 128, and in a step that warms up and falls to zero; latents, likelihood and bound are its.
     """
