@@ -15,6 +15,7 @@ from reverie.networks.parts import (
     Flatten,
     NearestUp,
     Unflatten,
+    Up,
     activation,
     halvings,
     initialise_normal,
@@ -202,6 +203,52 @@ def test_repeated_pixels_under_a_kernel_that_copies_are_the_picture_twice_as_lar
         up.conv.bias.zero_()
     made = up(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
     assert made[0, 0].tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4]]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(
+    "before",
+    [(3, 5), (6, 10), (5, 9), (6, 5), (3, 10)],
+    ids=["kept", "doubled", "odd", "mixed", "strip"],
+)
+def test_repeating_pixels_and_convolving_in_one_step_is_both_in_turn(before, bias):
+    """Values and every gradient, to rounding in float64, against the two steps written out."""
+    torch.manual_seed(0)
+    up = NearestUp(4, 3, (3, 5), before, bias).double()
+    x = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 3, *before, dtype=torch.float64)
+    given = (x, *up.parameters())
+    expected = up.conv(nn.functional.interpolate(x, before))
+    torch.testing.assert_close(up(x), expected, rtol=0, atol=1e-14)
+    gradients = torch.autograd.grad((up(x) * weights).sum(), given)
+    torch.testing.assert_close(
+        gradients, torch.autograd.grad((expected * weights).sum(), given), rtol=0, atol=1e-13
+    )
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("before", [(6, 10), (5, 9), (3, 10)], ids=["doubled", "odd", "strip"])
+def test_the_gradients_of_a_transposed_convolution_are_those_of_pytorch(before, bias):
+    torch.manual_seed(0)
+    up = Up(4, 3, (3, 5), before, bias).double()
+    x = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 3, *before, dtype=torch.float64)
+    given = (x, *up.parameters())
+    expected = up.conv(x)[..., : before[0], : before[1]]
+    torch.testing.assert_close(up(x), expected, rtol=0, atol=0)
+    gradients = torch.autograd.grad((up(x) * weights).sum(), given)
+    torch.testing.assert_close(
+        gradients, torch.autograd.grad((expected * weights).sum(), given), rtol=0, atol=1e-13
+    )
+
+
+def test_repeated_pixels_stay_in_the_precision_and_the_layout_of_autocast():
+    up = NearestUp(4, 3, (2, 2), (4, 4)).to(memory_format=torch.channels_last)
+    x = torch.randn(2, 4, 2, 2).to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        made = up(x)
+    assert made.dtype == torch.bfloat16 and made.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(made.float(), up(x), rtol=0.02, atol=0.02)
 
 
 # ---- initialisation
