@@ -69,30 +69,20 @@ def benchmark_table() -> str:
 def throughput(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Each model against the tutorial's script and the floor."""
     for each in tree.get("models", ()):
-        name, rates = each["model"], each["images_per_second"]
-        times, in_fp32 = (
-            over(at_best(rates, side), at_best(rates, "tutorial"))
-            for side in ("reverie", "reverie fp32")
-        )
-        if in_fp32 != times:  # it trains in bf16 here, which the tutorial's does not
-            times += f" in bf16, {in_fp32} in fp32"
+        name, found = each["model"], each["over_tutorial_at_best_threads"]
+        times = over(found["reverie"])
+        if found["reverie fp32"] != found["reverie"]:  # the tutorial's computes in fp32
+            times += f" in bf16, {over(found['reverie fp32'])} in fp32"
         yield f"images/s of `{name}` over the tutorial's script, each at its best threads", times
         floors = [
-            f"{over(rates[f'reverie fp32, {n} threads'], rates[f'floor, {n} threads'])} on {threads(n)}"
-            for n in each["over_floor_at_threads"]
+            f"{over(times)} on {threads(n)}" for n, times in each["over_floor_at_threads"].items()
         ]
         yield f"images/s of `{name}` over the hand-written floor", ", ".join(floors)
 
 
-def at_best(rates: dict[str, list[float]], side: str) -> list[float]:
-    """The rounds of a side at the number of threads where it is fastest."""
-    return max((v for k, v in rates.items() if k.startswith(f"{side}, ")), key=sum)
-
-
-def over(ours: list[float], theirs: list[float]) -> str:
-    """The median ratio over rounds, with the lowest and the highest."""
-    found = [a / b for a, b in zip(ours, theirs, strict=True)]
-    return f"{statistics.median(found):.2f} times ({min(found):.2f} to {max(found):.2f})"
+def over(times: dict[str, float]) -> str:
+    """How many times faster: of the fastest rounds, with the median over the rounds."""
+    return f"{times['fastest']:.2f} times (median {times['median']:.2f})"
 
 
 def threads(count: int | str) -> str:
@@ -102,15 +92,10 @@ def threads(count: int | str) -> str:
 
 def precision(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What Reverie chooses against fp32."""
-    rates = {
-        (each["side"], each["threads"]): [one["rate"] for one in each["rounds"]]
-        for each in tree.get("sides", ())
-    }
-    for (side, count), ours in rates.items():
-        if side == "reverie's choice":
-            theirs = rates["fp32 channels-first, as PyTorch comes", count]
-            what = f"images/s of `conv-vae` over fp32, channels-first, {threads(count)}"
-            yield what, over(ours, theirs)
+    for each in tree.get("sides", ()):
+        if each["side"] == "reverie's choice":
+            what = f"images/s of `conv-vae` over fp32, channels-first, {threads(each['threads'])}"
+            yield what, over(each["times"])
 
 
 def time_to_quality(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
