@@ -120,10 +120,16 @@ def main() -> None:
     seconds = [each["seconds"] * scale for each in tutorials]
     speedup = ratio(seconds, [each["seconds"] for each in fasts])
     rows = [
-        [side, sorted(e["seconds"] for e in each)[rounds // 2], max(e["elbo"] for e in each)]
+        [
+            side,
+            sorted(e["seconds"] for e in each)[rounds // 2],
+            max(e["elbo"] for e in each),
+            f"{sum(e['reached'] for e in each)} of {rounds}",
+        ]
         for side, each in found.items()
     ]
-    table(["side", "seconds", "held-out -ELBO"], [*rows, ["times faster", speedup, ""]])
+    header = ["side", "seconds", "held-out -ELBO", f"reached {GOAL}"]
+    table(header, [*rows, ["times faster", speedup, "", ""]])
     write("time_to_quality", quick, {"goal": GOAL, "sides": found, "times_faster": speedup})
 
 
