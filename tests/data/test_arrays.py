@@ -97,6 +97,7 @@ def test_floats_in_the_unit_range_are_kept_as_float32(save, load):
     ("x", "advice"),
     [
         (np.array([[[0.0, 255.0]]]), r"float64 values from 0 to 255; .* divide by 255"),
+        (np.array([[[0, 1]]]), r"int64 values from 0 to 1; .* x.astype\(bool\)"),
         (np.array([[[0, 255]]]), r"int64 values from 0 to 255; .* x.astype\('uint8'\)"),
         (np.array([[[0, 60000]]]), r"int64 values from 0 to 60000; .* x.astype\('uint16'\)"),
         (np.array([[[-1.0, 1.0]]]), r"from -1 to 1; .*\(x \+ 1\) / 2"),
@@ -307,6 +308,9 @@ def test_options_for_pictures_are_refused_for_vectors(save, load):
         load(save(np.zeros((4, 2))), size=8)
     with pytest.raises(DataError, match=r"and data.flip are for pictures"):
         load(save(np.zeros((4, 2))), flip=True)
+    load(save(np.ones((4, 2))))
+    with pytest.raises(DataError, match=r"and data.flip are for pictures"):
+        load(save(np.ones((4, 2))), flip=True)  # out of the cache
     with pytest.raises(DataError, match=r"pictures have 2 channels; data.color=rgb needs 1 or 3"):
         load(save(np.zeros((4, 2, 5, 5), np.uint8)), color="rgb")
 

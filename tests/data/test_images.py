@@ -147,7 +147,7 @@ def test_all_broken_files_are_listed_at_once_up_to_ten(load, source, put):
     ]
     assert lines[11:] == [
         "  ... and 2 more",
-        "mend or remove them, or pass --skip-broken (data.skip_broken=true) to leave them out",
+        "mend or remove them; reverie train leaves them out with --skip-broken (data.skip_broken=true)",
     ]
 
 

@@ -18,6 +18,7 @@ from .idx import idx_files, is_idx_folder, read_idx
 from .images import read_images
 from .rowfile import reading
 from .source import Origin, Progress, Source, slug
+from .stack import refuse_options
 from .toys import read_grid, read_ring, read_sprites
 
 NAMES = ("mnist", "ring", "grid", "sprites")
@@ -35,7 +36,10 @@ def open_dataset(config: DataConfig, progress: Progress | None = None) -> Datase
         DataError: The data is not there or cannot be used as it is; the message says what to do.
     """
     origin = find(config)
-    return (open_or_build if origin.kept else _in_memory)(origin, config, progress)
+    dataset = (open_or_build if origin.kept else _in_memory)(origin, config, progress)
+    # What was decoded before knows nothing of options that are no part of decoding.
+    refuse_options(config, dataset.spec.shape, origin.place)
+    return dataset
 
 
 def absolute(source: str) -> str:

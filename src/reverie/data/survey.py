@@ -117,7 +117,7 @@ def broken_error(where: str, broken: Mapping[str, str], healthy: int) -> DataErr
         lines.append(f"  ... and {len(broken) - LISTED} more")
     total = len(broken) + healthy
     advice = (
-        "mend or remove them, or pass --skip-broken (data.skip_broken=true) to leave them out"
+        "mend or remove them; reverie train leaves them out with --skip-broken (data.skip_broken=true)"
         if healthy
         else "none is left; give other pictures"
     )

@@ -81,7 +81,9 @@ def _refuse_range(rows: RowFile, found: Range) -> None:
     whole = rows.dtype.kind in "ui"
     if not whole and found.low >= 0 and found.high <= 1:
         return
-    if found.low >= 0 and found.high <= 255:
+    if whole and found.low >= 0 and found.high <= 1:
+        advice = "save it as x.astype(bool)"
+    elif found.low >= 0 and found.high <= 255:
         advice = "save it as bytes: x.astype('uint8')" if whole else "divide by 255"
     elif found.low >= 0 and found.high <= 65535 and whole:
         advice = "save it as x.astype('uint16')"
