@@ -72,7 +72,6 @@ def test_the_panel_shows_all_and_takes_names_as_text():
     """A file name is not markup: `[/b]` must not end the program."""
     listener, shown = display.LivePanel(), io.StringIO()
     listener.console = Console(file=shown, force_terminal=True, width=100, color_system=None)
-    listener.live.console = listener.console
     tell(listener)
     text = shown.getvalue()
     for part in (
@@ -88,6 +87,17 @@ def test_the_panel_shows_all_and_takes_names_as_text():
         and "7 of 16 latents are used" in text
         and "Ctrl-C saves and stops" in text
     )
+
+
+def test_the_panel_of_a_second_run_is_drawn_anew():
+    """`bench` and `recipes verify` train one run after another with one listener."""
+    listener, shown = display.LivePanel(), io.StringIO()
+    listener.console = Console(file=shown, force_terminal=True, width=100, color_system=None)
+    tell(listener)
+    first = len(shown.getvalue())
+    tell(listener)
+    assert "step 1,000 of 1,000" in shown.getvalue()[first:]
+    assert len(listener.courses["elbo/-bound"]) == 3
 
 
 def test_there_is_no_panel_where_there_is_no_terminal(capsys):

@@ -13,6 +13,7 @@ from typing_extensions import override
 from .monitor import Listener, Progress
 
 if TYPE_CHECKING:
+    from rich.live import Live
     from rich.table import Table
 
 PLAIN_SECONDS = 10.0
@@ -82,11 +83,9 @@ class LivePanel(Listener):
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.live import Live
 
         self.console = Console()
-        self.live = Live(console=self.console, refresh_per_second=4, transient=False)
-        self.started = False
+        self.live: Live | None = None
         self.path: Path | None = None
         self.panel: Any = ""
         self.courses: dict[str, list[float]] = {}
@@ -109,7 +108,7 @@ class LivePanel(Listener):
     def began(self, path: Path, step: int, steps: int) -> None:
         from rich.text import Text
 
-        self.path = path
+        self.path, self.panel, self.courses = path, "", {}
         self._show(Text(f"{path}: step {step:,} of {steps:,} ..."))
 
     @override
@@ -121,13 +120,16 @@ class LivePanel(Listener):
 
     @override
     def ended(self) -> None:
-        if self.started:
+        if self.live is not None:
             self.live.stop()
+            self.live = None
 
     def _show(self, what: Any) -> None:
-        if not self.started:
+        from rich.live import Live
+
+        if self.live is None:
+            self.live = Live(console=self.console, refresh_per_second=4, transient=False)
             self.live.start()
-            self.started = True
         self.live.update(what)
 
     def _panel(self, progress: Progress) -> Any:
