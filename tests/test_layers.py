@@ -31,7 +31,7 @@ LAYERS = [
     ["latent"],
     ["models"],
     ["artifact", "checkpoint", "data", "runs"],
-    ["extracting", "settings"],
+    ["extracting", "sessions", "settings"],
     ["recipes"],
     ["training"],
     ["loading"],

@@ -173,3 +173,16 @@ def test_our_adam_does_not_import_the_compiler() -> None:
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_adam_begins_anew_where_the_run_had_another_optimizer_before():
+    """After one step of it from nothing a weight has moved by the learning rate, whatever momentum was there."""
+    weight = nn.Parameter(torch.ones(3))
+    optimizer = Adam(lr=0.1).build([weight])
+    optimizer.state[weight] = {"momentum_buffer": torch.full((3,), 7.0)}
+    for group in optimizer.param_groups:
+        group["lr"] = 0.1
+    weight.grad = torch.full((3,), 2.0)
+    optimizer.step()
+    torch.testing.assert_close(weight.detach(), torch.full((3,), 0.9))
+    assert set(optimizer.state[weight]) == {"step", "exp_avg", "exp_avg_sq"}

@@ -86,7 +86,8 @@ class FusedAdam(torch.optim.Adam):
 
     def _state_of(self, parameter: nn.Parameter) -> dict[str, torch.Tensor]:
         state = self.state[parameter]
-        if not state:
+        if "step" not in state:  # or it has another optimizer's, which the run had before
+            state.clear()
             state["step"] = torch.zeros((), device=parameter.device)
             for name in ("exp_avg", "exp_avg_sq"):
                 state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)

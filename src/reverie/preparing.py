@@ -170,17 +170,24 @@ def measured_steps(state: State, plan: Plan, seconds: float) -> int:
     return max(1, int(left / statistics.median(times[1:])))
 
 
-def provenance(prepared: Prepared, world: World) -> dict[str, Any]:
-    """What a run was made from and on."""
-    dataset = prepared.dataset
+def session(prepared: Prepared, world: World) -> dict[str, Any]:
+    """What trains, and on what: a run that goes on elsewhere has another."""
     return {
-        "started": now(),
         **software(),
         "machine": machine(prepared.device),
         "device": str(prepared.device),
         "precision": str(prepared.precision).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "workers": world.size,
+    }
+
+
+def provenance(prepared: Prepared, world: World) -> dict[str, Any]:
+    """What a run was made from and on."""
+    dataset = prepared.dataset
+    return {
+        "started": now(),
+        **session(prepared, world),
         "seed": prepared.config.train.seed,
         "budget_given": prepared.config.train.budget,
         "given": list(prepared.given),

@@ -33,9 +33,11 @@ from .preparing import (
     prepare,
     provenance,
     read_config,
+    session,
     with_steps,
 )
 from .runs import RunFolder, find_run, is_run, list_runs, new_run, now
+from .sessions import note_session
 from .settings import Config
 from .signals import stoppable
 from .storage import write_text
@@ -137,6 +139,11 @@ def resume(
     config = read_config(folder)
     if device is not None:
         config = override(config, [f"train.device={device}"])
+    if parse(config.train.budget).unit == "seconds":
+        raise ConfigError(
+            f"{folder.config}: train.budget is {config.train.budget!r}; a run that goes on has a number "
+            'of steps, write e.g. "5000 steps"'
+        )
     prepared = assemble(config, listener)
     check_unchanged(folder, prepared.dataset)
     world = join(config.train.device)
@@ -220,6 +227,10 @@ def _fit(folder: RunFolder, prepared: Prepared, world: World, listener: Listener
     run = Run(folder, config)
     fitting.resume()
     before = state.step
+    if world.leads and 0 < before < steps:
+        other = note_session(folder, before, session(prepared, world))
+        if other:
+            listener.said(f"the run goes on elsewhere than before: {other}")
     forget_peak_memory()
     fitting.go()
     if world.leads:

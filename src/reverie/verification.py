@@ -18,6 +18,7 @@ from .monitor import Listener
 from .preparing import prepare, read_config
 from .records import number
 from .runs import RunFolder, is_run, judged_at_its_end
+from .sessions import sessions
 from .storage import write_text
 
 HEADLINES = (
@@ -77,16 +78,19 @@ def verify(name: str, seeds: int, data: str, listener: Listener) -> Verified:
     made = [_one(name, seed, data, listener) for seed in range(seeds)]
     facts = [folder.read(folder.provenance) for folder in made]
     seconds = [fact["training_seconds"] for fact in facts]
-    threads = facts[-1]["threads"]
-    where = (
-        f"{facts[-1]['machine']}, {threads} thread{'s' * (threads > 1)}, {facts[-1]['precision']}"
-    )
+    trained = [each for fact in facts for each in sessions(fact)]
+    where = " and ".join(dict.fromkeys(map(_place, trained)))
     takes = f"{clock(statistics.median(seconds))} of training on {where}."
-    commits = sorted({str(fact["commit"]) for fact in facts})
+    commits = sorted({str(each["commit"]) for each in trained})
     values = "; ".join(_value(metric, made) for metric in _metrics(made[0]))
     plural = f"{seeds} seeds" if seeds > 1 else "1 seed"
     expect = f"{values} ({plural}, {where}, commit {', '.join(commits)})."
     return Verified(name, takes, expect)
+
+
+def _place(made: dict[str, Any]) -> str:
+    threads = made["threads"]
+    return f"{made['machine']}, {threads} thread{'s' * (threads > 1)}, {made['precision']}"
 
 
 def clock(seconds: float) -> str:

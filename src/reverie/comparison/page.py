@@ -12,6 +12,7 @@ from .. import plots
 from ..painting import frames
 from ..records import number
 from ..report import Figure, embed, render
+from ..sessions import over_sessions
 from ..storage import write_text
 from .table import Comparison
 
@@ -199,9 +200,10 @@ def provenance(table: Comparison) -> list[list[str]]:
                     "recipe": str(folder.read(folder.config).get("recipe", "-")),
                     "data": f"{data.get('name', '-')} {str(data.get('fingerprint', ''))[:12]}",
                     "seed": str(made.get("seed", "-")),
-                    "precision": str(made.get("precision", "-")),
-                    "machine": str(made.get("machine", "-")),
-                    "commit": str(made.get("commit", "-")),
+                    **{
+                        fact: str(over_sessions(made, fact) or "-")
+                        for fact in ("precision", "machine", "commit")
+                    },
                     "checkpoint": str(judged.get("model_sha256", "-"))[:12],
                     "weights": str(judged.get("weights", "-")),
                     "judged": str(judged.get("time", "-")),

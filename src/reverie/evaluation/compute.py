@@ -10,6 +10,7 @@ from ..hardware import machine
 from ..models.base import Sampler
 from ..records import Record
 from ..runs import RunFolder
+from ..sessions import over_sessions
 from .subject import Subject, dashes
 
 ROUNDS = 3
@@ -20,8 +21,7 @@ def compute(subject: Subject) -> list[Record]:
     """Compute beside quality: what two models of one quality differ in."""
     folder = RunFolder(subject.loaded.folder)
     made = folder.read(folder.provenance)
-    where = {"machine": made.get("machine"), "precision": made.get("precision")}
-    where["threads"] = made.get("threads")
+    where = {key: over_sessions(made, key) for key in ("machine", "precision", "threads")}
     records = [
         Record(
             metric="parameters",
