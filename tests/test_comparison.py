@@ -150,6 +150,28 @@ def test_what_is_not_finite_is_a_dash_and_the_other_rows_are_ranked(judged):
     assert compare(["a", "c"]).differences[0].p is None
 
 
+def test_nobody_is_better_than_a_row_that_is_shown_and_not_ranked(judged):
+    """As a VAE's distortion beside those of autoencoders, which a small beta buys."""
+    judged("a", loss(1.0))
+    judged("b", loss(2.0))
+    judged("vae", loss(0.5, direction="none"))
+    table = compare(["a", "b", "vae"])
+    assert [(d.leader, d.other) for d in table.differences] == [("a", "b")]
+    assert table.notes == ["loss: of vae no side is better; shown, and not ranked"]
+    assert table.best == {}
+    judged("a", loss(1.0, direction="none"))
+    judged("b", loss(2.0, direction="none"))
+    assert compare(["a", "b", "vae"]).notes == []
+
+
+def test_a_run_by_name_is_found_beside_a_folder_of_that_name(judged, tmp_path):
+    judged("a", loss(1.0))
+    judged("b", loss(2.0))
+    (tmp_path / "a").mkdir()
+    table = compare(["a", "b"])
+    assert table.best == {"loss": "a"} and table.notes == []
+
+
 def test_rows_that_are_alike_are_ranked_among_themselves(judged):
     """c was judged on fewer samples: a and b are ranked without it, and nobody is better than all."""
     judged("a", loss(1.0))

@@ -9,6 +9,7 @@ from reverie.evaluation.modes import modes
 from reverie.evaluation.pages import paint
 from reverie.features.extractor import Card, Extractor, Network, Takes
 from reverie.loading import Loaded
+from reverie.protocol import Protocol
 from reverie.records import Record
 from reverie.runs import RunFolder
 
@@ -231,6 +232,10 @@ def test_clusters_never_reached_are_counted_warned_of_and_shown(
         "neighbours.png"
     ]
     assert not (folder.samples / "unreached.png").exists()
+    # A quick judgement replaces all numbers; pictures of another model do not stand beside its own.
+    judged.protocol = Protocol(quick=True)
+    assert paint(judged, folder, records) == []
+    assert not (folder.samples / "neighbours.png").exists()
 
 
 def test_what_does_not_sample_has_no_modes(subject, families, noise_pictures):

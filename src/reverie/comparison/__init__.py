@@ -26,7 +26,7 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
     """
     folders: dict[str, RunFolder] = {}
     # A shell's `runs/*` names every folder there, not only runs.
-    others = [name for name in names if Path(name).is_dir() and not is_run(Path(name))]
+    others = [name for name in names if Path(name).is_dir() and not _names_run(Path(name))]
     for name in names if len(others) == len(names) else [n for n in names if n not in others]:
         folder = find_run(name)
         folders[_label(folder, folders)] = folder
@@ -48,9 +48,14 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
     pairs, heads, whole = [], set(), set()
     for metric in metrics:
         parts = alike([row for row in rows if row.ranks(metric)], metric)
+        aside = [row.name for row in rows if row.has(metric) and not row.ranks(metric)]
+        if aside and parts:
+            notes.append(
+                f"{metric}: of {', '.join(aside)} no side is better; shown, and not ranked"
+            )
         if apart := note(parts, metric):
             notes.append(apart)
-        else:
+        elif not aside:
             whole.add(metric)
         for found in (compare_rows(part, metric) for part in parts):
             pairs += found
@@ -70,6 +75,10 @@ def leading(pairs: list[Difference]) -> list[str]:
     names = list(dict.fromkeys(each.leader for each in pairs))
     tested = [name for name in names if any(e.p is not None for e in pairs if e.leader == name)]
     return names[: names.index(tested[0]) + 1] if tested else names[:1]
+
+
+def _names_run(path: Path) -> bool:
+    return is_run(path) or is_run(Path("runs") / path)
 
 
 def _lacking(row: Row, metrics: list[str]) -> list[str]:

@@ -71,7 +71,10 @@ def evaluate_run(
     protocol: Protocol | None = None,
 ) -> list[Record]:
     """`evaluate`, for what is open already; by default quickly, as at the end of training."""
-    return judge(Subject(loaded, dataset, protocol or Protocol(quick=True), listener), folder)
+    subject = Subject(loaded, dataset, protocol or Protocol(quick=True), listener)
+    records = judge(subject, folder)
+    paint(subject, folder, records)
+    return records
 
 
 __all__ = ["Protocol", "data_of", "evaluate", "evaluate_run", "fitting_data"]

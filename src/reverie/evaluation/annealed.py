@@ -26,6 +26,7 @@ def annealed(subject: Subject) -> list[Record]:
         return dashes(("-log p(x) by AIS", "BDMC gap"), f"{subject.family} has no likelihood")
     rows = subject.subset(count)
     found, both = chains(subject, model, rows)
+    nll = -found.bound.cpu()
     gap = (both.upper.bound - both.lower.bound).cpu()
     settings = {
         "likelihood": subject.loaded.config.likelihood.kind,
@@ -36,13 +37,13 @@ def annealed(subject: Subject) -> list[Record]:
     }
     record = mean_record(
         "-log p(x) by AIS",
-        -found.bound.cpu(),
+        nll,
         "nats",
         "lower",
         {f"bound of {FEW} draws, the same samples": float(subject.few_bound[rows].mean())},
         **settings,
     ).showing(acceptance=round(float(found.acceptance.mean()), 3))
-    if reason := refusal(subject, -found.bound, rows):
+    if reason := refusal(subject, nll, rows):
         record = Record(metric=record.metric, value=None, reason=reason)
     return [
         record,

@@ -22,21 +22,17 @@ SHOWN = 16
 
 
 def paint(subject: Subject, folder: RunFolder, records: list[Record]) -> list[Path]:
-    """Writes the pictures that a full judgement adds to a run's gallery."""
+    """Writes the pictures that a full judgement adds to a run's gallery, and removes an earlier one's."""
+    near, path = folder.samples / "neighbours.png", folder.samples / "unreached.png"
+    for earlier in (near, path):
+        earlier.unlink(missing_ok=True)  # of another step, or of other data
     if not subject.pictures or not isinstance(subject.model, Sampler) or subject.protocol.quick:
         return []
-    near, path = folder.samples / "neighbours.png", folder.samples / "unreached.png"
-    if subject.unknown:
-        near.unlink(missing_ok=True)
-        made = []
-    else:
-        made = [neighbours(subject, near)]
-    rows = [row for record in records for row in record.shown.get("unreached", [])]
-    if not rows:
-        path.unlink(missing_ok=True)  # an earlier step's
-        return made
-    save_png(grid(subject.held_out[torch.as_tensor(rows)]), path)
-    return [*made, path]
+    made = [] if subject.unknown else [neighbours(subject, near)]
+    if rows := [row for record in records for row in record.shown.get("unreached", [])]:
+        save_png(grid(subject.held_out[torch.as_tensor(rows)]), path)
+        made.append(path)
+    return made
 
 
 def nearest_pixels(x: Tensor, split: Split) -> Tensor:
