@@ -102,8 +102,10 @@ def networks(model: dict[str, Any]) -> str:
     """A model's networks in words."""
 
     def of(part: dict[str, Any]) -> str:
-        widths = "-".join(str(width) for width in part["widths"])
-        return f"{widths} {part['activation']} ({part['kind']})"
+        widths = [part["stem"]] if part.get("stem") else []
+        widths = "-".join(str(width) for width in [*widths, *part["widths"]])
+        dense = f", dense {part['dense']}" if part.get("dense") else ""
+        return f"{widths} {part['activation']} ({part['kind']}{dense})"
 
     latent = f"{model['latent']} latents"
     if "network" in model:

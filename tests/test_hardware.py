@@ -21,8 +21,9 @@ def fast_bf16(monkeypatch):
         (nn.Linear(784, 256), torch.float32),
         (nn.Linear(512, 512), torch.bfloat16),
         (nn.Conv2d(1, 8, 3), torch.bfloat16),
+        (nn.ConvTranspose2d(1, 8, 3), torch.bfloat16),
     ],
-    ids=["small matrices", "a large matrix", "convolutions"],
+    ids=["small matrices", "a large matrix", "convolutions", "transposed convolutions"],
 )
 @pytest.mark.usefixtures("fast_bf16")
 def test_a_processor_with_bf16_uses_it_for_convolutions_and_large_matrices(network, expected):

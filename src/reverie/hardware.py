@@ -89,15 +89,18 @@ def keep_freed_memory() -> None:
     """Has the C library keep what is freed for what comes next, where it is glibc.
 
     A step of a convolution frees and asks for the same tens of megabytes again and again; given back to
-    the kernel each time, they cost a page fault for every 4 KiB: a quarter of the step or more.
+    the kernel each time, they cost a page fault for every 4 KiB: an eighth of the step on one thread, a
+    quarter on two.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return
-    # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD of malloc.h, in bytes.
-    for parameter, value in ((-3, 1 << 30), (-1, 2**31 - 1), (-2, 64 << 20)):
-        mallopt(parameter, value)
+    # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD of malloc.h, in bytes. Before 2.35 glibc refused a
+    # first of over 32 MiB; and without it the others would stop it from finding one by itself.
+    if mallopt(-3, 1 << 30) or mallopt(-3, 32 << 20):
+        mallopt(-1, 2**31 - 1)
+        mallopt(-2, 64 << 20)
 
 
 def forget_peak_memory() -> None:
@@ -144,7 +147,7 @@ def laid_out(model: M) -> M:
 
 def is_convolutional(model: nn.Module) -> bool:
     """Whether it has convolutions, which gain from channels that lie together."""
-    return any(isinstance(module, nn.Conv2d) for module in model.modules())
+    return any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())
 
 
 def is_heavy(model: nn.Module) -> bool:

@@ -251,6 +251,21 @@ def test_repeated_pixels_stay_in_the_precision_and_the_layout_of_autocast():
     torch.testing.assert_close(made.float(), up(x), rtol=0.02, atol=0.02)
 
 
+@pytest.mark.parametrize("layer", [Up, NearestUp])
+def test_the_bias_of_a_layer_in_bf16_has_its_gradient_summed_in_float32(layer):
+    """Half a thousand values of bf16: summed in their own precision three digits would be left."""
+    torch.manual_seed(0)
+    up = layer(4, 3, (4, 4), (8, 8)).to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        made = up(torch.randn(8, 4, 4, 4).to(memory_format=torch.channels_last))
+    gradient = (1 + torch.rand(made.shape)).bfloat16()
+    made.backward(gradient)
+    assert up.conv.bias.grad.dtype == torch.float32
+    torch.testing.assert_close(
+        up.conv.bias.grad, gradient.double().sum((0, 2, 3)).float(), rtol=1e-6, atol=0
+    )
+
+
 # ---- initialisation
 
 

@@ -93,8 +93,10 @@ class BiasGradient(torch.autograd.Function):
 
     @staticmethod
     @override
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        return gradients[0], gradients[0].sum((0, 2, 3), dtype=ctx.dtype)
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None]:
+        (gradient,) = gradients
+        wanted = ctx.needs_input_grad[1]
+        return gradient, gradient.sum((0, 2, 3), dtype=ctx.dtype) if wanted else None
 
 
 def transposed(x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]) -> Tensor:
