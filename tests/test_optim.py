@@ -176,7 +176,7 @@ def test_our_adam_does_not_import_the_compiler() -> None:
 
 
 def test_adam_begins_anew_where_the_run_had_another_optimizer_before():
-    """After one step of it from nothing a weight has moved by the learning rate, whatever momentum was there."""
+    """A first step moves a weight by the learning rate, whatever momentum was there."""
     weight = nn.Parameter(torch.ones(3))
     optimizer = Adam(lr=0.1).build([weight])
     optimizer.state[weight] = {"momentum_buffer": torch.full((3,), 7.0)}
