@@ -90,7 +90,7 @@ def rate_of(side: str, model: str, threads: int, seconds: float) -> float:
 def main() -> None:
     """Measures all sides by turns, prints the fastest and their ratios, and keeps all."""
     quick = arguments(__doc__).quick
-    rounds, seconds = (1, 2.0) if quick else (7, 5.0)
+    rounds, seconds = (1, 2.0) if quick else (12, 2.5)
     keys = [(side, threads) for threads in THREADS for side in SIDES]
     rows, records = [], []
     for model in MODELS:
