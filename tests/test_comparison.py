@@ -157,7 +157,7 @@ def test_nobody_is_better_than_a_row_that_is_shown_and_not_ranked(judged):
     judged("vae", loss(0.5, direction="none"))
     table = compare(["a", "b", "vae"])
     assert [(d.leader, d.other) for d in table.differences] == [("a", "b")]
-    assert table.notes == ["loss: of vae no side is better; shown, and not ranked"]
+    assert table.notes == ["loss: vae not ranked, where neither more nor less is better"]
     assert table.best == {}
     judged("a", loss(1.0, direction="none"))
     judged("b", loss(2.0, direction="none"))

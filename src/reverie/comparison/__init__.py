@@ -51,7 +51,7 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
         aside = [row.name for row in rows if row.has(metric) and not row.ranks(metric)]
         if aside and parts:
             notes.append(
-                f"{metric}: of {', '.join(aside)} no side is better; shown, and not ranked"
+                f"{metric}: {', '.join(aside)} not ranked, where neither more nor less is better"
             )
         if apart := note(parts, metric):
             notes.append(apart)
