@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,11 @@ def grid(x: Tensor, columns: int | None = None, side: int = 56) -> Image.Image:
 def to_png(image: Image.Image) -> bytes:
     """The image as PNG bytes.
 
-    Not optimised: a run that paints would wait ten times as long for a tenth fewer bytes.
+    Runs of equal bytes are all that is sought: five times as fast as seeking any repetition, for files of
+    the same size. `optimize` would take ten times as long again for a tenth fewer bytes.
     """
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, "PNG", compress_type=zlib.Z_RLE)
     return buffer.getvalue()
 
 
