@@ -27,9 +27,9 @@ def conv_ae(spec: Pixels | Vector) -> tuple[AutoencoderConfig, TrainConfig]:
     """A convolutional autoencoder: two strided stages of 32 and 64 channels, 64 latents.
 
     Run:     reverie train conv-ae --data mnist
-    Takes:   4.9 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
-    Expect:  held-out distortion 52.12 (sd 0.49) nats; reconstruction MSE 0.002206 (sd 0.00017) (3
-             seeds, AMD EPYC, 2 cores, 1 thread, bfloat16, commit 3013e3313f, 5b4851ad09).
+    Takes:   2.9 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
+    Expect:  held-out distortion 51.95 (sd 0.40) nats; reconstruction MSE 0.002135 (sd 0.00014) (3
+             seeds, AMD EPYC, 2 cores, 1 thread, bfloat16, commit 6bd6db30aa).
     Differs: no paper; the network of `conv-vae` without its noise.
     """
     network = convolutions(spec, Conv(widths=(32, 64), stem=16, up="nearest"))
