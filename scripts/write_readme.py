@@ -91,10 +91,15 @@ def threads(count: int | str) -> str:
 
 
 def precision(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What Reverie chooses against fp32."""
+    """What Reverie chooses against fp32, and what of that is not the precision."""
+    named = {
+        "fp32 channels-last, memory kept, one step for two": "all but the precision",
+        "reverie's choice": "in bf16",
+    }
     for each in tree.get("sides", ()):
-        if each["side"] == "reverie's choice":
-            what = f"images/s of `conv-vae` over fp32, channels-first, {threads(each['threads'])}"
+        if how := named.get(each["side"]):
+            where = threads(each["threads"])
+            what = f"images/s of `conv-vae`, {how}, over PyTorch's fp32, channels-first, {where}"
             yield what, over(each["times"])
 
 
