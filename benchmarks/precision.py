@@ -43,7 +43,7 @@ def one(side: str, seconds: float, *overrides: str) -> None:
         hardware.keep_freed_memory = lambda: None
     if side in SIDES[:3]:
         NearestUp.forward = two_steps  # type: ignore[reportAttributeAccessIssue, method-assign]
-    precision = "auto" if side == SIDES[4] else "fp32"
+    precision = "auto" if side == SIDES[-1] else "fp32"
     settings = [f"train.precision={precision}", "train.batch=64", *overrides]
     prepared = preparing.prepare("conv-vae", "mnist", settings, Listener())
     if side in SIDES[:2]:

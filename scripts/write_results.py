@@ -102,8 +102,7 @@ def networks(model: dict[str, Any]) -> str:
     """A model's networks in words."""
 
     def of(part: dict[str, Any]) -> str:
-        widths = [part["stem"]] if part.get("stem") else []
-        widths = "-".join(str(width) for width in [*widths, *part["widths"]])
+        widths = "-".join(map(str, filter(None, (part.get("stem"), *part["widths"]))))
         dense = f", dense {part['dense']}" if part.get("dense") else ""
         return f"{widths} {part['activation']} ({part['kind']}{dense})"
 

@@ -51,6 +51,12 @@ def test_what_changes_from_one_session_to_the_next_is_noted_once(folder):
     assert over_sessions(made, "nothing") is None
 
 
+def test_a_fact_that_was_garbled_is_given_as_it_stands():
+    """By hand, into what no dictionary takes for a key: a table of runs is still to be made."""
+    assert over_sessions({"machine": ["one"]}, "machine") == ["one"]
+    assert over_sessions({"machine": [], "resumed": [{"machine": "b"}]}, "machine") == "[], then b"
+
+
 @pytest.mark.parametrize("garbled", [None, 3, "later", {"step": 1}, [3, None]])
 def test_garbled_sessions_are_none(folder, garbled):
     folder.update_provenance({"resumed": garbled})

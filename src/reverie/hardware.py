@@ -90,7 +90,7 @@ def keep_freed_memory() -> None:
 
     A step of a convolution frees and asks for the same tens of megabytes again and again; given back to
     the kernel each time, they cost a page fault for every 4 KiB: an eighth of the step on one thread, a
-    quarter on two.
+    third on two.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -176,15 +176,20 @@ def is_run(path: Path) -> bool:
     return (path / "config.json").exists() or (path / "model.json").exists()
 
 
+def run_named(name: str | os.PathLike[str]) -> RunFolder | None:
+    """The run of that path, or of that name under `runs/`; None where there is neither."""
+    paths = (Path(name), Path("runs") / name)
+    return next((RunFolder(path) for path in paths if is_run(path)), None)
+
+
 def find_run(name: str | os.PathLike[str]) -> RunFolder:
-    """The run of that path, or of that name under `runs/`.
+    """`run_named`, which must be there.
 
     Raises:
         ConfigError: There is none; the message names the closest.
     """
-    for path in (Path(name), Path("runs") / name):
-        if is_run(path):
-            return RunFolder(path)
+    if found := run_named(name):
+        return found
     here = [str(path) for path in list_runs(Path(name).parent)] or map(
         str, list_runs(Path("runs"))
     )

@@ -21,8 +21,9 @@ def sessions(made: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def over_sessions(made: Mapping[str, Any], key: str) -> Any:
     """A fact of a run; where sessions differ in it, all of its values in words."""
-    values = list(dict.fromkeys(each.get(key) for each in sessions(made)))
-    return values[0] if len(values) == 1 else ", then ".join(map(str, values))
+    values = [each.get(key) for each in sessions(made)]
+    texts = list(dict.fromkeys(map(str, values)))
+    return values[0] if len(texts) == 1 else ", then ".join(texts)
 
 
 def note_session(folder: RunFolder, step: int, facts: Mapping[str, Any]) -> str:

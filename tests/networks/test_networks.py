@@ -205,6 +205,18 @@ def test_repeated_pixels_under_a_kernel_that_copies_are_the_picture_twice_as_lar
     assert made[0, 0].tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4]]
 
 
+def assert_same_function(up, plain, before, within):
+    """Values to `within` and every gradient to rounding, in float64, of `(2, 4, 3, 5)` made `before`."""
+    x = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 3, *before, dtype=torch.float64)
+    given, expected = (x, *up.parameters()), plain(x)
+    torch.testing.assert_close(up(x), expected, rtol=0, atol=within)
+    gradients = torch.autograd.grad((up(x) * weights).sum(), given)
+    torch.testing.assert_close(
+        gradients, torch.autograd.grad((expected * weights).sum(), given), rtol=0, atol=1e-13
+    )
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(
     "before",
@@ -212,17 +224,10 @@ def test_repeated_pixels_under_a_kernel_that_copies_are_the_picture_twice_as_lar
     ids=["kept", "doubled", "odd", "mixed", "strip"],
 )
 def test_repeating_pixels_and_convolving_in_one_step_is_both_in_turn(before, bias):
-    """Values and every gradient, to rounding in float64, against the two steps written out."""
     torch.manual_seed(0)
     up = NearestUp(4, 3, (3, 5), before, bias).double()
-    x = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
-    weights = torch.randn(2, 3, *before, dtype=torch.float64)
-    given = (x, *up.parameters())
-    expected = up.conv(nn.functional.interpolate(x, before))
-    torch.testing.assert_close(up(x), expected, rtol=0, atol=1e-14)
-    gradients = torch.autograd.grad((up(x) * weights).sum(), given)
-    torch.testing.assert_close(
-        gradients, torch.autograd.grad((expected * weights).sum(), given), rtol=0, atol=1e-13
+    assert_same_function(
+        up, lambda x: up.conv(nn.functional.interpolate(x, before)), before, within=1e-14
     )
 
 
@@ -231,15 +236,7 @@ def test_repeating_pixels_and_convolving_in_one_step_is_both_in_turn(before, bia
 def test_the_gradients_of_a_transposed_convolution_are_those_of_pytorch(before, bias):
     torch.manual_seed(0)
     up = Up(4, 3, (3, 5), before, bias).double()
-    x = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
-    weights = torch.randn(2, 3, *before, dtype=torch.float64)
-    given = (x, *up.parameters())
-    expected = up.conv(x)[..., : before[0], : before[1]]
-    torch.testing.assert_close(up(x), expected, rtol=0, atol=0)
-    gradients = torch.autograd.grad((up(x) * weights).sum(), given)
-    torch.testing.assert_close(
-        gradients, torch.autograd.grad((expected * weights).sum(), given), rtol=0, atol=1e-13
-    )
+    assert_same_function(up, lambda x: up.conv(x)[..., : before[0], : before[1]], before, within=0)
 
 
 def test_repeated_pixels_stay_in_the_precision_and_the_layout_of_autocast():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ..runs import RunFolder, find_run, is_run, unfinished
+from ..runs import RunFolder, find_run, run_named, unfinished
 from .differences import Difference, compare_rows, corrected, leaders
 from .likeness import alike, note, unlike
 from .rows import Row, column, grouped
@@ -26,7 +26,7 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
     """
     folders: dict[str, RunFolder] = {}
     # A shell's `runs/*` names every folder there, not only runs.
-    others = [name for name in names if Path(name).is_dir() and not _names_run(Path(name))]
+    others = [name for name in names if Path(name).is_dir() and not run_named(name)]
     for name in names if len(others) == len(names) else [n for n in names if n not in others]:
         folder = find_run(name)
         folders[_label(folder, folders)] = folder
@@ -75,10 +75,6 @@ def leading(pairs: list[Difference]) -> list[str]:
     names = list(dict.fromkeys(each.leader for each in pairs))
     tested = [name for name in names if any(e.p is not None for e in pairs if e.leader == name)]
     return names[: names.index(tested[0]) + 1] if tested else names[:1]
-
-
-def _names_run(path: Path) -> bool:
-    return is_run(path) or is_run(Path("runs") / path)
 
 
 def _lacking(row: Row, metrics: list[str]) -> list[str]:
