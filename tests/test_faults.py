@@ -511,6 +511,34 @@ def test_resuming_a_finished_run_keeps_how_it_was_judged(processes, small_run):
     assert before == {name: (small_run / name).read_bytes() for name in before}
 
 
+def test_resuming_with_another_number_of_threads_says_so(processes, pictures, tmp_path):
+    run = tmp_path / "run"
+    stops = at_step(f"if state.step == 2: os.kill(os.getpid(), {int(signal.SIGTERM)})")
+    assert processes.run(*gan(pictures, run, 4, *SMALL), prelude=stops).code == 143
+    ended = processes.run("resume", run, prelude="import torch\ntorch.set_num_threads(2)")
+    assert ended.code == 0, ended.err
+    assert "note: the run goes on elsewhere than before: threads: 1 -> 2" in ended.out
+    made = json.loads((run / "provenance.json").read_text())
+    assert made["threads"] == 1 and made["resumed"][0]["threads"] == 2
+    assert made["resumed"][0]["step"] == 2
+    records = json.loads((run / "metrics.json").read_text())["records"]
+    (cost,) = [r for r in records if r["metric"] == "training time"]
+    assert cost["settings"]["threads"] == "1, then 2"
+
+
+def test_a_budget_of_wall_time_written_into_a_run_is_refused(processes, small_run):
+    config = small_run / "config.json"
+    before = config.read_text()
+    assert '"budget": "1 steps"' in before
+    try:
+        config.write_text(before.replace('"budget": "1 steps"', '"budget": "5m"'))
+        ended = processes.run("resume", small_run)
+    finally:
+        config.write_text(before)
+    assert ended.code == 2
+    assert "train.budget is '5m'; a run that goes on has a number of steps" in ended.err
+
+
 def test_a_model_whose_checkpoints_are_gone_is_not_trained_anew(processes, pictures, tmp_path):
     run = tmp_path / "run"
     assert processes.run(*gan(pictures, run, 2, *SMALL), prelude=UNJUDGED).code == 0
