@@ -28,7 +28,8 @@ STEPS = 6
 FORM = ["train.batch=16", "train.log_every=1", "train.save_every=1", "train.precision=fp32"]
 
 DAMPED = "train.optimizer.eps=1e-4"
-"""A critic's last bias has no gradient but rounding, of which Adam's own eps would make whole steps."""
+"""For games of differences of scores: while a critic's unit is on for real and generated samples alike, its
+bias has no gradient but rounding, of which Adam's own eps would make whole steps."""
 
 
 def train(recipe, pictures, out, *settings):
@@ -99,10 +100,13 @@ def test_a_batch_that_cannot_be_shared_names_one_that_can():
 # ---- the same numbers
 
 
-@pytest.mark.parametrize("recipe", ["vae", "dcgan", "wgan-gp", "r3gan"])
-def test_two_workers_give_the_losses_of_one(recipe, processes, pictures, tmp_path):
+@pytest.mark.parametrize(
+    ("recipe", "damped"),
+    [("vae", ()), ("gan", ()), ("dcgan", ()), ("wgan-gp", (DAMPED,)), ("r3gan", (DAMPED,))],
+)
+def test_two_workers_give_the_losses_of_one(recipe, damped, processes, pictures, tmp_path):
     alone, together = tmp_path / "alone", tmp_path / "together"
-    settings = ("train.ema=50", DAMPED)
+    settings = ("train.ema=50", *damped)
     assert processes.run(*train(recipe, pictures, alone, *settings), prelude=UNJUDGED).code == 0
     ended = run_workers(processes, 2, train(recipe, pictures, together, *settings))
     assert [worker.code for worker in ended] == [0, 0], ended
@@ -114,8 +118,9 @@ def test_two_workers_give_the_losses_of_one(recipe, processes, pictures, tmp_pat
 @pytest.mark.parametrize("count", [1, 2])
 def test_micro_batches_give_the_losses_of_whole_ones(recipe, count, processes, pictures, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert processes.run(*train(recipe, pictures, whole, DAMPED), prelude=UNJUDGED).code == 0
-    command = train(recipe, pictures, parts, "train.accumulate=2", DAMPED)
+    damped = [DAMPED] if recipe == "wgan-gp" else []
+    assert processes.run(*train(recipe, pictures, whole, *damped), prelude=UNJUDGED).code == 0
+    command = train(recipe, pictures, parts, "train.accumulate=2", *damped)
     how = (
         run_workers(processes, count, command)
         if count > 1
