@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from .errors import ConfigError
 
@@ -67,4 +67,9 @@ def _checked(text: str) -> str:
     return text
 
 
-Budget = Annotated[str, AfterValidator(_checked)]
+def _read(given: Any) -> Any:
+    # A number alone, read as one, is refused for what it lacks: a unit.
+    return str(given) if isinstance(given, int | float) and not isinstance(given, bool) else given
+
+
+Budget = Annotated[str, BeforeValidator(_read), AfterValidator(_checked)]

@@ -151,6 +151,13 @@ def test_all_broken_files_are_listed_at_once_up_to_ten(load, source, put):
     ]
 
 
+def test_a_link_to_itself_among_pictures_is_listed_as_broken(load, source, put):
+    put("a.png")
+    (source / "self.png").symlink_to(source / "self.png")
+    with pytest.raises(DataError, match=r"self\.png: cannot be read: Too many levels of symbolic links"):
+        load()
+
+
 def test_skipping_broken_files_leaves_a_note(load, source, put):
     put("a/1.png", 1), put("a/2.png", 2), put("b/1.png", 3)
     (source / "b" / "bad.png").write_text("no picture")

@@ -43,6 +43,15 @@ def test_a_path_like_nothing_else_is_told_what_could_be_given():
         open_dataset(DataConfig(source="/nowhere/at/all"))
 
 
+def test_a_link_to_nothing_or_to_itself_is_told_from_a_misspelt_path(tmp_path):
+    for target in ("gone", "link"):
+        link = tmp_path / "link"
+        link.symlink_to(tmp_path / target)
+        with pytest.raises(DataError, match=r"link: is a link to nothing, or to itself; give a"):
+            open_dataset(DataConfig(source=str(link)))
+        link.unlink()
+
+
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000])
 def test_a_path_that_no_system_takes_is_refused(name):
     with pytest.raises(DataError):

@@ -152,6 +152,8 @@ def _origin(
 
 
 def _not_there(name: str, path: Path) -> str:
+    if path.is_symlink():
+        return f"data.source={name}: is a link to nothing, or to itself; give a path that exists"
     siblings: list[str] = []
     if path.parent.is_dir():
         prefix = name[: len(name) - len(path.name)] if name.endswith(path.name) else ""
