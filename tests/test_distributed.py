@@ -142,6 +142,16 @@ def test_a_worker_that_saw_other_samples_would_be_noticed(processes, pictures, t
     assert not torch.allclose(curve(wrong), curve(alone), rtol=1e-5, atol=1e-6)
 
 
+def test_workers_whose_steps_are_slow_report_before_a_hundred_of_them(
+    processes, pictures, tmp_path
+):
+    at_once = "from reverie import fitting\nfitting.REPORT_SECONDS = 0.0\n"
+    command = [*train("vae", pictures, tmp_path / "run"), "--steps", 25, "train.log_every=100"]
+    run_workers(processes, 2, command, UNJUDGED + at_once)
+    lines = RunFolder(tmp_path / "run").read_log()
+    assert [line["step"] for line in lines] == [10, 20, 25]
+
+
 def test_only_the_leading_worker_speaks_and_both_end_well(processes, pictures, tmp_path):
     """The whole command, judging included."""
     leading, other = run_workers(

@@ -31,7 +31,8 @@ HUGE = 1e10
 """A logged value beyond this is an explosion, even while it is finite."""
 
 ASKED = 10
-"""Several workers ask each other for signals every so many steps: a preempted job has half a minute."""
+"""Several workers ask each other every so many steps whether a signal came, since a preempted job has half
+a minute, and whether a report is due."""
 
 UNJUDGED = "trained and saved, and stopped before it was judged"
 
@@ -158,12 +159,13 @@ class Fitting:
                 self.seconds = before + now - begun
                 if step in self.picture_steps:
                     self.picture()
+                asked = world.size == 1 or step % ASKED == 0
                 due = step % self.plan.config.log_every == 0 or step == last
-                if due or (world.size == 1 and now - reported > REPORT_SECONDS):
+                due = due or (asked and world.any(now - reported > REPORT_SECONDS))
+                if due:
                     self.report(now - reported, step - reported_step)
                     reported, reported_step = now, step
-                asked = world.size == 1 or due or step % ASKED == 0
-                stop = asked and world.any(signals.number > 0)
+                stop = (asked or due) and world.any(signals.number > 0)
                 if self.save_due(step, now - saved) and step < last and not stop:
                     self.keep()
                     saved = time.perf_counter()

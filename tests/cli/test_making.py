@@ -1,6 +1,7 @@
 """`reverie train` and `resume`: what they print, write and refuse."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -134,13 +135,20 @@ def test_a_wall_time_is_measured_and_written_down_as_steps(reverie, pictures, he
     assert json.loads((here / "run/provenance.json").read_text())["budget_given"] == "0.2s"
 
 
-def test_a_dry_run_shows_the_plan_and_writes_nothing(reverie, pictures, here):
+def test_a_dry_run_shows_the_plan_and_writes_no_run(reverie, pictures, here):
     said = reverie("train", "vae", "--data", pictures, "--steps", 5, "--dry-run", "model.beta=2")
     assert said.code == 0
     assert "data       pictures: 58 training and 6 held-out samples of (1, 8, 8)" in said.out
     assert "train.budget = 5 steps" in said.out and "model.beta = 2.0" in said.out
-    assert said.out.rstrip().endswith("nothing was written (--dry-run)")
+    kept = os.environ["REVERIE_CACHE"]
+    assert said.out.endswith(f"no run was written (--dry-run); decoded data is kept in {kept}\n")
     assert list(here.iterdir()) == []
+
+
+def test_of_several_workers_one_shows_the_plan(reverie, pictures, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    said = reverie("train", "vae", "--data", pictures, "--steps", 5, "--dry-run")
+    assert (said.code, said.out) == (0, "")
 
 
 def test_a_dry_run_as_json_is_one_object(reverie, pictures, here):

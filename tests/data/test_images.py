@@ -154,7 +154,9 @@ def test_all_broken_files_are_listed_at_once_up_to_ten(load, source, put):
 def test_a_link_to_itself_among_pictures_is_listed_as_broken(load, source, put):
     put("a.png")
     (source / "self.png").symlink_to(source / "self.png")
-    with pytest.raises(DataError, match=r"self\.png: cannot be read: Too many levels of symbolic links"):
+    with pytest.raises(
+        DataError, match=r"self\.png: cannot be read: Too many levels of symbolic links"
+    ):
         load()
 
 

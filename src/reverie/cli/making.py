@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import DeviceOption, Json, Quiet, RunName, listening, show
+from .options import DeviceOption, Json, Quiet, RunName, leads, listening, show
 
 if TYPE_CHECKING:
     from ..preparing import Prepared
@@ -106,9 +106,7 @@ def launch(
 
 def show_run(run: Run, as_json: bool, quiet: bool) -> None:
     """What a finished run has to say: its held-out numbers, and where to look."""
-    import os
-
-    if os.environ.get("RANK", "0") != "0":
+    if not leads():
         return
     from ..records import record_from
     from ..runs import relative_to_cwd
@@ -135,7 +133,10 @@ def next_verbs(run: Run) -> list[str]:
 
 def show_plan(prepared: Prepared, as_json: bool, quiet: bool) -> None:
     """What a dry run found and would do."""
+    if not leads():
+        return
     from ..config import to_tree
+    from ..data.cache import cache_root
     from ..report import flat
 
     config, dataset = to_tree(prepared.config), prepared.dataset
@@ -149,5 +150,5 @@ def show_plan(prepared: Prepared, as_json: bool, quiet: bool) -> None:
     }
     lines = [*(f"{name:11}{text}" for name, text in facts.items()), ""]
     lines += [f"{path} = {value}" for path, value in flat(config)]
-    lines += ["", "nothing was written (--dry-run)"]
+    lines += ["", f"no run was written (--dry-run); decoded data is kept in {cache_root()}"]
     show({**facts, "config": config}, lines, as_json, quiet)

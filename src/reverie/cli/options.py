@@ -43,6 +43,11 @@ def show(result: Any, lines: Iterable[str], as_json: bool, quiet: bool = False) 
             typer.echo(line)
 
 
+def leads() -> bool:
+    """Whether this is the leading one of the workers that torchrun started, or there are none."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 AGAIN = "stopped, and what was done is kept: the same command goes on from there"
 
 
@@ -60,7 +65,7 @@ def listening(as_json: bool, quiet: bool, stopped: str = "") -> Iterator[Listene
     from .. import display
     from ..signals import stoppable
 
-    if quiet or os.environ.get("RANK", "0") != "0":
+    if quiet or not leads():
         listener = display.Listener()
     else:
         listener = display.JsonLines() if as_json else display.for_a_person()

@@ -190,12 +190,15 @@ class GAN(Model):
 
     @override
     def health(self, parts: Mapping[str, float], done: float) -> str:
-        gap = parts["critic/gap"]
-        if not self.config.game.logarithmic:
+        gap, logits = parts["critic/gap"], self.config.game.logarithmic
+        if gap < -0.01:
+            by = f"{-gap:.2f} logits" if logits else f"{-gap:.2f}"
+            return f"fooled: the critic scores generated samples {by} above real ones"
+        if not logits:
             return f"the critic puts real and generated {gap:.2f} apart"
         if gap > 8:
             return f"the critic wins by {gap:.1f} logits: the generator learns little from it"
-        if abs(gap) < 0.01:
+        if gap < 0.01:
             return "the critic cannot tell real from generated: equilibrium, or it has stopped"
         return f"balanced: the critic is ahead by {gap:.2f} logits"
 
