@@ -28,7 +28,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
 
 verify: $(VENV)/.test
-	$(BIN)/python -m pytest -m slow --timeout 3600 -rP
+	$(BIN)/python -m pytest -m slow --timeout 3600
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""Small data, runs that others only read, and processes that start in milliseconds."""
+"""Small data, processes that start in milliseconds, and a table of what was proven at the end."""
 
 from __future__ import annotations
 
@@ -133,3 +133,26 @@ def processes(tmp_path_factory, data_cache):
     started = Processes(tmp_path_factory.mktemp("processes"), {"REVERIE_CACHE": str(data_cache)})
     yield started
     started.close()
+
+
+@pytest.fixture
+def shows(record_property):
+    """Has the end of the test run print what a proof found: `shows(what, found, known)`."""
+
+    def shows(what, found, known=None):
+        record_property("shown", [what, float(found), None if known is None else float(known)])
+
+    return shows
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints what the proofs that passed found, beside what is known."""
+    reports = terminalreporter.stats.get("passed", [])
+    shown = [value for r in reports for name, value in r.user_properties if name == "shown"]
+    if not shown:
+        return
+    terminalreporter.section("proven: found, and known where there is a closed form or a table")
+    width = max(len(what) for what, *_ in shown)
+    for what, found, known in sorted(shown, key=lambda row: row[0]):
+        beside = "" if known is None else f"{known:12.6g}"
+        terminalreporter.write_line(f"{what:{width}}{found:12.6g}{beside}")

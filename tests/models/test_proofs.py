@@ -102,10 +102,13 @@ def test_the_table_is_the_closed_form(digits, q):
 
 
 @pytest.mark.parametrize("q", TABLE)
-def test_the_likelihood_bound_of_a_linear_vae_is_that_of_ppca(digits, q):
+def test_the_likelihood_bound_of_a_linear_vae_is_that_of_ppca(digits, q, shows):
     """With the exact posterior every draw has the same weight p(x): one draw gives log p(x) itself."""
     model = optimal_vae(digits, q)
     one, many = (model.log_likelihood(digits.x, noise_of(k), k) for k in (1, 3))
+    shows(
+        f"linear VAE at its optimum, {q:2} latents: log-likelihood in nats", one.mean(), TABLE[q]
+    )
     assert abs(float(one.mean()) - TABLE[q]) < 1e-4
     torch.testing.assert_close(one, many, rtol=0, atol=1e-8)
 
@@ -200,9 +203,10 @@ def analytic_elbo(model, x):
 
 
 @pytest.mark.parametrize("q", TABLE)
-def test_the_elbo_in_closed_form_is_the_likelihood_at_the_optimum(digits, q):
+def test_the_elbo_in_closed_form_is_the_likelihood_at_the_optimum(digits, q, shows):
     """Without any draw: -rate - distortion is Tipping & Bishop's maximum to 1e-10 nats."""
     elbo, _ = analytic_elbo(optimal_vae(digits, q), digits.x)
+    shows(f"linear VAE at its optimum, {q:2} latents: ELBO in nats", elbo, TABLE[q])
     assert abs(elbo - digits.log_likelihood(q)) < 1e-10
 
 
@@ -262,11 +266,12 @@ def trained(request, digits):
     return q, trained_vae(digits, q, Gaussian(scale=1.0, learn=True), steps=3000)
 
 
-def test_training_reaches_the_likelihood_of_ppca(digits, trained):
+def test_training_reaches_the_likelihood_of_ppca(digits, trained, shows):
     """Within 0.01 nats below the maximum, and never above it: the ELBO is a bound."""
     q, model = trained
     elbo, rates = analytic_elbo(model, digits.x)
     best = digits.log_likelihood(q)
+    shows(f"linear VAE trained, {q:2} latents: ELBO in nats", elbo, best)
     assert best - 0.01 < elbo < best
     torch.testing.assert_close(rates.sum(), digits.rates(q).sum(), rtol=0, atol=0.1)
     variance = model.likelihood.log_var.exp()
@@ -279,7 +284,7 @@ def test_training_finds_the_principal_subspace(digits, trained):
     assert largest_angle(model.decoder[0].weight.detach(), digits.vectors[:, :q]) < 1e-2
 
 
-def test_as_many_latents_are_active_as_eigenvalues_exceed_a_fixed_variance(digits):
+def test_as_many_latents_are_active_as_eigenvalues_exceed_a_fixed_variance(digits, shows):
     """Lucas et al. (2019), section 4: at sigma^2 fixed, the optimum's column j vanishes where
     lambda_j <= sigma^2. Between the fourth and fifth eigenvalue, 0.395 and 0.271, four of eight stay.
     """
@@ -288,6 +293,9 @@ def test_as_many_latents_are_active_as_eigenvalues_exceed_a_fixed_variance(digit
     assert count == 4
     model = trained_vae(digits, 8, Gaussian(scale=math.sqrt(variance)))
     elbo, rates = analytic_elbo(model, digits.x)
+    shows(
+        "linear VAE trained at sigma^2 = 0.33: active of 8 latents", (rates > ACTIVE).sum(), count
+    )
     assert int((rates > ACTIVE).sum()) == count
     expected = 0.5 * (digits.values[:count] / variance).log().sum()
     torch.testing.assert_close(rates.sum(), expected, rtol=0, atol=0.02)
@@ -329,9 +337,11 @@ def quadrature(k, order):
     ("k", "order", "expected"),
     [(1, 60, -1.4189385332), (2, 120, -1.3173038882), (3, 60, -1.2962613830)],
 )
-def test_the_iwae_bound_has_its_values_by_quadrature(k, order, expected):
+def test_the_iwae_bound_has_its_values_by_quadrature(k, order, expected, shows):
     """k = 1 is -ln(2 pi)/2 - 1/2; the others are reference/evaluation.md, section 3.2."""
-    assert abs(quadrature(k, order) - expected) < 1e-6
+    found = quadrature(k, order)
+    shows(f"IWAE of one dimension, {k:2} draws, by quadrature: nats", found, expected)
+    assert abs(found - expected) < 1e-6
 
 
 def test_one_draws_iwae_bound_is_the_elbo():
@@ -352,7 +362,7 @@ def drawn(k, count=100_000):
     return value, float(each.std()) / math.sqrt(count)
 
 
-def test_the_iwae_bound_tightens_with_every_draw():
+def test_the_iwae_bound_tightens_with_every_draw(shows):
     """Burda et al. (2016), theorem 1: rising in k and below log p. The values at 5, 10 and 50 are
     reference/evaluation.md, section 3.2; the gap goes as (2 / sqrt 3 - 1) / 2k = 0.07735 / k.
     """
@@ -362,6 +372,7 @@ def test_the_iwae_bound_tightens_with_every_draw():
     assert values == sorted(values)
     assert all(value <= LOG_P + 4 * error for value, error in found.values())
     for k, expected in known.items():
+        shows(f"IWAE of one dimension, {k:2} draws, drawn: nats", found[k][0], expected)
         assert abs(found[k][0] - expected) < 4 * found[k][1] + 2e-5
     assert abs(50 * (LOG_P - found[50][0]) / 0.0773503 - 1) < 0.03
 
@@ -419,29 +430,32 @@ def linearised(steps, h, gamma, start=1e-3):
     return torch.linalg.matrix_power(step, steps) @ torch.tensor([start, 0.0], dtype=torch.float64)
 
 
-def test_the_dirac_gan_diverges_without_a_penalty():
+def test_the_dirac_gan_diverges_without_a_penalty(shows):
     """The step's eigenvalues are 1 +- i h/2, of modulus (1 + h^2/4)^(1/2): it grows by that each step."""
     h, steps = 0.2, 300
     end = play(steps, h, NoPenalty())
     growth = float(end.norm()) / 1e-3
+    shows("Dirac-GAN without a penalty: growth", growth, (1 + h * h / 4) ** (steps / 2))
     assert growth == pytest.approx((1 + h * h / 4) ** (steps / 2), rel=1e-3)
     assert growth > 4
 
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
-def test_the_dirac_gan_converges_with_r1(gamma):
+def test_the_dirac_gan_converges_with_r1(gamma, shows):
     """Eigenvalues -gamma/2 +- (gamma^2/4 - 1/4)^(1/2) have negative real parts: the same start dies out."""
     h, steps = 0.2, 300
     end = play(steps, h, R1(weight=gamma))
     expected = linearised(steps, h, gamma)
-    assert float(end.norm()) < 0.05 * 1e-3
+    growth, known = float(end.norm()) / 1e-3, float(expected.norm()) / 1e-3
+    shows(f"Dirac-GAN with R1 of {gamma}: growth", growth, known)
+    assert growth < 0.05
     torch.testing.assert_close(end, expected, rtol=0, atol=1e-3 * 1e-3)
 
 
 # ---- R1 of critics whose slope is known
 
 
-def test_the_penalty_of_a_linear_critic_is_half_its_squared_weight():
+def test_the_penalty_of_a_linear_critic_is_half_its_squared_weight(shows):
     """D(x) = w.x + b has slope w everywhere: gamma |w|^2 / 2 is added to the game, whatever the data."""
     config = GANConfig(latent=2, generator=LINEAR, critic=LINEAR, penalty=R1(weight=3.0))
     torch.manual_seed(0)
@@ -450,10 +464,11 @@ def test_the_penalty_of_a_linear_critic_is_half_its_squared_weight():
     loss, parts = model.critic_loss(Batch(x=x, noise=noise_of(0)))
     weight = model.critic[-1].weight
     expected = parts["game"] + 3.0 * 0.5 * weight.square().sum()
+    shows("R1 of a linear critic", parts["penalty"].detach(), 0.5 * weight.detach().square().sum())
     torch.testing.assert_close(loss, expected)
 
 
-def test_the_penalty_of_a_quadratic_critic_is_that_of_its_moments():
+def test_the_penalty_of_a_quadratic_critic_is_that_of_its_moments(shows):
     """D(x) = x.A x / 2 + b.x has slope A x + b, so E |.|^2 / 2 = (tr(A S A) + |A m + b|^2) / 2 with the
     mean m and the covariance S of the samples.
     """
@@ -466,6 +481,7 @@ def test_the_penalty_of_a_quadratic_critic_is_that_of_its_moments():
     _, _, slope = R1().judge(critic, x, x, noise_of(0))
     mean, covariance = x.mean(0), torch.cov(x.T, correction=0)
     expected = 0.5 * ((a @ covariance @ a).trace() + (a @ mean + b).square().sum())
+    shows("R1 of a quadratic critic", slope.detach(), expected)
     torch.testing.assert_close(slope, expected, rtol=1e-4, atol=0)
 
 

@@ -61,18 +61,17 @@ def test_the_judge_sees_collapse_and_noise():
     assert judged(torch.zeros(100, 2))[0] == 0.0
 
 
-def test_r3gan_covers_all_modes_early(tmp_path, unpainted, record_property):
+def test_r3gan_covers_all_modes_early(tmp_path, unpainted, shows):
     """After 1200 steps, a sixth of the recipe's: all modes, and more good samples than bad."""
     good, shares = trained(tmp_path / "r3gan", steps=1200)
-    record_property("good_samples", good)
+    shows("ring, modes of r3gan after 1200 steps", covered(shares), 8)
+    shows("ring, good samples of r3gan after 1200 steps", good)
     assert covered(shares) == 8
     assert good > 0.5
 
 
 @pytest.mark.slow
-def test_r3gan_covers_all_modes_evenly_with_samples_near_the_ceiling(
-    tmp_path, unpainted, record_property
-):
+def test_r3gan_covers_all_modes_evenly_with_samples_near_the_ceiling(tmp_path, unpainted, shows):
     """The recipe as it stands. Within 5 points of the ceiling, and every mode within a third of an eighth.
 
     The same networks and steps under the original game without a penalty are reported beside it, and
@@ -82,14 +81,10 @@ def test_r3gan_covers_all_modes_evenly_with_samples_near_the_ceiling(
     plain, plain_shares = trained(
         tmp_path / "gan", "model.game=non_saturating", "model.penalty=none"
     )
-    for name, value in (
-        ("r3gan_modes", covered(shares)),
-        ("r3gan_good_samples", good),
-        ("plain_gan_modes", covered(plain_shares)),
-        ("plain_gan_good_samples", plain),
-    ):
-        record_property(name, value)
-        print(f"{name}: {value:.4g}")
+    shows("ring, modes of r3gan", covered(shares), 8)
+    shows("ring, good samples of r3gan", good, CEILING)
+    shows("ring, modes of the plain game beside it", covered(plain_shares), 8)
+    shows("ring, good samples of the plain game beside it", plain, CEILING)
     assert covered(shares) == 8
     assert CEILING - 0.05 < good < CEILING + 0.005
     assert ((shares * 8 - 1).abs() < 1 / 3).all()
