@@ -202,6 +202,16 @@ def test_a_reference_is_shown_where_it_is_one_thing_for_all_rows_that_have_it(ju
     assert table.cells()[0] == ["metric", "a", "b", "c"]
 
 
+def test_a_reference_is_not_shown_beside_a_row_that_it_does_not_bind(judged):
+    """The floor of Bernoulli pixels bounds no density; two that both have it share it, ranked or not."""
+    floor = {"hard floor": 45.5}
+    judged("a", loss(90.0, reference=floor, settings={"likelihood": "bernoulli"}))
+    judged("b", loss(-900.0, settings={"likelihood": "gaussian"}))
+    assert compare(["a", "b"]).reference("loss", "floor") is None
+    judged("c", loss(60.0, reference=floor, settings={"likelihood": "bernoulli", "draws": 1}))
+    assert compare(["a", "c"]).reference("loss", "floor") == 45.5
+
+
 def test_a_reference_of_a_models_own_samples_is_not_shown_as_the_others(judged):
     """The floor of 2,400 good samples is not that of 20."""
     judged("a", loss(1.0, reference={"floor": 0.0014}))

@@ -13,6 +13,7 @@ from reverie.evaluation.likelihood import (
     losses,
     many_draws,
 )
+from reverie.evaluation.reconstruction import squared_error
 from reverie.evaluation.subject import FEW
 from reverie.latent.bounds import ImportanceBound
 from reverie.latent.likelihoods import DiscretizedLogistic, Gaussian
@@ -208,6 +209,19 @@ def test_the_anchors_of_grey_pictures_are_their_entropy_and_the_training_means(
         "hard floor": pytest.approx(64 * entropy),
         "independent Bernoulli": pytest.approx(COST),
     }
+
+
+@pytest.mark.parametrize("samples", [2, 7, 40])
+def test_a_model_without_latents_is_of_the_whole_training_split_however_few_are_judged(
+    samples, subject, families, dataset
+):
+    """Of 40 training pictures 10 are white: p = 1/4 for any number of held-out ones, all black."""
+    train = torch.zeros(40, 1, 8, 8)
+    train[::4] = 1
+    data = dataset(train, torch.zeros(40, 1, 8, 8))
+    judged = subject(families["vae"], data, samples=samples)
+    assert judged.anchors["independent Bernoulli"] == pytest.approx(-64 * math.log(0.75))
+    assert squared_error(judged)[0].reference["training mean"] == pytest.approx(1 / 16)
 
 
 @pytest.mark.parametrize("law", LAWS)

@@ -97,10 +97,11 @@ class Comparison:
 
     def reference(self, metric: str, kind: str) -> float | None:
         """The value of a reference row of the metric; None where it is not one thing for all rows."""
-        having = [row for row in self.rows if row.reference(metric, kind)]
-        if not having or unlike([record for row in having for record in row.each(metric)]):
+        records = [record for row in self.rows for record in row.each(metric)]
+        found = [value for row in self.rows for value in row.reference(metric, kind)]
+        # A row without it, an older run say, must be judged as the others: it may not bind another density.
+        if not found or (len(found) < len(records) and unlike(records)):
             return None
-        found = [value for row in having for value in row.reference(metric, kind)]
         # Some are of a model's own samples: a floor for as many good ones as it has, say.
         alike = all(math.isclose(value, found[0], rel_tol=ALIKE) for value in found)
         return found[0] if alike else None

@@ -22,8 +22,7 @@ def squared_error(subject: Subject) -> list[Record]:
     if not isinstance(subject.model, Reconstructor):
         return [_lacking(subject, "reconstruction MSE")]
     errors = (subject.reconstructions - subject.held_out).square().flatten(1).mean(1)
-    mean = subject.training.mean(0)
-    baseline = float((subject.held_out - mean).square().mean())
+    baseline = float((subject.held_out - subject.training_mean).square().mean())
     reference = {"training mean": baseline}
     return [mean_record("reconstruction MSE", errors, "", "lower", reference=reference)]
 

@@ -34,9 +34,10 @@ CHUNK = 500
 BASELINE = 10_000
 """Training samples that the Gaussian baseline is fitted to, at most."""
 FITTED, WIDE = 60_000, 1024
-"""Training samples that the Gaussian beside a likelihood is fitted to, and its entries, at most."""
+"""Training samples that a mean, or the Gaussian beside a likelihood, is of, and the Gaussian's entries, at
+most."""
 QUICK_ENTRIES = 2**26
-"""Entries of a set of samples at most, in the quick form: 256 MiB."""
+"""Entries of a set of samples at most, in the quick form, and of what a mean is of: 256 MiB."""
 GROUPS = 20
 """Groups of samples that are left out in turn for the spread of a distance."""
 FEW = 50
@@ -126,6 +127,18 @@ class Subject:
         return to_range(self.used.train.x)
 
     @cached_property
+    def training_mean(self) -> Tensor:
+        """The mean of the training split in data units, `(*shape)`, float64: of all of it where it is small.
+
+        However few samples are judged, so that a baseline is not worse for that.
+        """
+        most = max(self.count, QUICK_ENTRIES // math.prod(self.loaded.spec.shape))
+        x = drawn(self.dataset.train, min(FITTED, most)).x
+        total = sum(to_range(part).sum(0, dtype=torch.float64) for part in x.split(CHUNK))
+        assert isinstance(total, Tensor)
+        return total / len(x)
+
+    @cached_property
     def samples(self) -> Tensor:
         """As many samples of the model; it must be a `Sampler`."""
         if self.asked_labels is None:
@@ -165,7 +178,7 @@ class Subject:
         entries, and at the end of training: it takes seconds.
         """
         if self.floor is not None:
-            trivial = independent_bernoulli(self.training.flatten(1), self.held_out.flatten(1))
+            trivial = independent_bernoulli(self.training_mean.flatten(), self.held_out.flatten(1))
             return {
                 "hard floor": float(self.floor.mean()),
                 "independent Bernoulli": float(trivial.mean()),

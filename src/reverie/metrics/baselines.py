@@ -60,12 +60,12 @@ def binarisation_floor(x: Tensor, chunk: int = 2**20) -> Tensor:
 
 
 def independent_bernoulli(
-    train: Tensor, test: Tensor, clip: float = CLIP, chunk: int = 1000
+    mean: Tensor, test: Tensor, clip: float = CLIP, chunk: int = 1000
 ) -> Tensor:
     """-sum_i x_i log p_i + (1 - x_i) log(1 - p_i) in nats, `(M,)`, p the training mean of each entry.
 
     Arguments:
-        train: Values in [0, 1], `(N, D)`.
+        mean: The mean of training values in [0, 1], `(D,)`.
         test: Values in [0, 1], `(M, D)`: bits, or grey values whose expected bits are meant.
         clip: p stays within [clip, 1 - clip]; 0 gives infinity where test shows what training never did.
         chunk: Samples at a time.
@@ -73,8 +73,8 @@ def independent_bernoulli(
     Raises:
         DataError: Values lie outside [0, 1], are none, or differ in D.
     """
-    _check_unit(train=train, test=test)
-    p = train.mean(0, dtype=torch.float64).clamp(clip, 1 - clip)
+    _check_unit(mean=mean[None], test=test)
+    p = mean.double().clamp(clip, 1 - clip)
     return torch.cat([_cross_entropy(part.double(), p) for part in test.split(chunk)])
 
 
