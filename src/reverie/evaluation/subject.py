@@ -128,9 +128,9 @@ class Subject:
 
     @cached_property
     def training_mean(self) -> Tensor:
-        """The mean of the training split in data units, `(*shape)`, float64: of all of it where it is small.
+        """The mean of the training split in data units, `(*shape)`, float64.
 
-        However few samples are judged, so that a baseline is not worse for that.
+        Of all of it where it is small, and however few samples are judged: no baseline is worse for that.
         """
         most = max(self.count, QUICK_ENTRIES // math.prod(self.loaded.spec.shape))
         x = drawn(self.dataset.train, min(FITTED, most)).x
