@@ -116,14 +116,15 @@ def test_every_record_says_what_it_rests_on(subject, families, noise_pictures, c
     judged = subject(families["vae"], data, seed=7)
     folder = RunFolder(judged.loaded.folder)
     folder.update_provenance({"seed": 5})
-    folder.config.write_text("{}")
+    folder.config.write_text('{"data": {"seed": 3}}')
     judge(judged, folder)
     tree = folder.read(folder.metrics)
     assert len(tree["records"]) == 6
     for record in tree["records"]:
         split = {"split": "test", "train": 50, "test": 20}
         assert record["data"] == {"name": "mine", "fingerprint": data.fingerprint, **split}
-        assert record["seeds"] == {"training": 5, "evaluation": 7}
+        assert record["seeds"] == {"training": 5, "data": 3, "evaluation": 7}
+        assert record["sampler"] == "prior"
         assert (record["weights"], record["step"], record["selection"]) == ("raw", 11, "last step")
         assert record["checkpoint"] == judged.loaded.card.weights == tree["model_sha256"]
         assert record["config"] == hashlib.sha256(folder.config.read_bytes()).hexdigest()
@@ -235,3 +236,55 @@ def test_progress_names_each_measure(subject, families, noise_pictures, calls):
     judge(judged, RunFolder(judged.loaded.folder))
     expected = [(f"judging {name}", i, 3) for i, name in enumerate(NAMES)]
     assert heard == [*expected, ("judging", 3, 3)]
+
+
+COMPARED = {
+    "held-out split": (
+        "FD",
+        "KID",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "FLD",
+        "clusters reached",
+    ),
+    "training split": ("authenticity", "exact copies", "near copies", "distance to training data"),
+    "training and held-out splits": ("C_T", "nearest is training data"),
+    None: ("repeated samples", "Vendi score"),
+}
+SET_TO = {
+    "sliced Wasserstein": {"directions": 512},
+    "FD infinity": {"subsets": 15},
+    "C2ST accuracy": {"classifier": "logistic regression", "penalty": 1.0},
+    "coverage": {"k": 5},
+    "F8 of PRD": {"clusters": 20, "runs": 10},
+    "linear probe": {"codes": "without noise", "strengths": [1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0]},
+    "kNN probe": {"codes": "without noise", "k": 5},
+    "KID": {"kernel": "(x.y/d + 1)^3"},
+}
+
+
+@pytest.mark.parametrize("family", ["vae", "gan"])
+def test_a_whole_judgement_says_of_every_value_how_it_was_made(family, subject, families, dataset):
+    """Every metric as it is, of 200 held-out pictures of two classes, in their pixels."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (600, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    y = torch.arange(600) % 2
+    data = dataset(x[:400], x[400:], y[:400], y[400:], classes=("a", "b"))
+    judged = subject(families[family], data, draws=60, images=5, extractor="pixels")
+    folder = RunFolder(judged.loaded.folder)
+    judge(judged, folder)
+    records = folder.read(folder.metrics)["records"]
+    made = {r["metric"].partition("[")[0]: r for r in records if r["value"] is not None}
+    for name, record in made.items():
+        assert record["direction"] in ("lower", "higher", "none") and record["group"], name
+        assert (record["uncertainty"] is None) or record["method"], name
+        assert record["sampler"] == "prior" and record["n"] >= 0, name
+    for against, names in COMPARED.items():
+        for name in names:
+            assert made[name]["settings"].get("compared_with") == against, name
+            assert made[name]["settings"]["extractor"]["quantised_uint8"] is True
+    for name, settings in SET_TO.items():
+        if family == "vae" or "probe" not in name:
+            assert settings.items() <= made[name]["settings"].items(), name

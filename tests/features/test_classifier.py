@@ -80,6 +80,7 @@ def test_its_record_says_where_it_comes_from(path):
         "input": "3 x 8 x 10",
         "resize": "none",
         "range": [0, 1],
+        "quantised_uint8": True,
         "dimension": 64,
         "data": "f" * 64,
         "accuracy": 0.75,

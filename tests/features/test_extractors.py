@@ -67,6 +67,7 @@ def test_a_record_says_name_version_hash_input_resize_range_and_dimension():
         "input": "C x H x W, H, W >= 4",
         "resize": "none",
         "range": [0, 1],
+        "quantised_uint8": True,
         "dimension": 256,
     }
     record = open_extractor("coordinates").record()

@@ -11,6 +11,8 @@ from ..data.drawing import drawn
 from ..data.stream import to_range
 from ..errors import DataError
 from ..metrics.latents import (
+    GRID,
+    NEIGHBOURS,
     active_units,
     aggregate_posterior,
     kl_per_dimension,
@@ -114,6 +116,7 @@ def probes(subject: Subject) -> list[Record]:
     assert labels is not None
     test = subject.loaded.encode(subject.held_out)
     settings = {"codes": "without noise", "fitted to": len(train)}
+    own = {"strengths": list(GRID)}, {"k": NEIGHBOURS}
     try:
         line = linear_probe(train, labels, test, subject.labels, seed=subject.seed)
         near = knn_accuracy(train, labels, test, subject.labels)
@@ -127,7 +130,7 @@ def probes(subject: Subject) -> list[Record]:
             direction="higher",
             n=len(test),
             reference=reference,
-            settings=settings,
+            settings={**settings, **how},
         ).with_interval(found.low, found.high, "95 % Wilson interval")
-        for name, found in zip(PROBES, (line.accuracy, near), strict=True)
+        for name, found, how in zip(PROBES, (line.accuracy, near), own, strict=True)
     ]

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from ..data import sprites
-from ..metrics.dci import dci
-from ..metrics.disentanglement import factor_vae_score, irs, mig, modularity, sap
+from ..metrics.dci import PENALTY, dci
+from ..metrics.disentanglement import (
+    BATCH,
+    BINS,
+    QUANTILE,
+    VOTES,
+    factor_vae_score,
+    irs,
+    mig,
+    modularity,
+    sap,
+)
 from ..models.base import Encoder
 from ..records import Record
 from ..tensors import mix
@@ -16,6 +28,14 @@ from .subject import Subject
 COUNT = 10_000
 NOMINAL = (0, 2)
 """The shape has no order, and a rotation no ends."""
+HOW: dict[str, dict[str, Any]] = {
+    "MIG": {"bins": BINS},
+    "SAP": {"bins": BINS},
+    "modularity": {"bins": BINS},
+    "DCI": {"predictor": "lasso, L1 logistic where nominal", "penalty": PENALTY},
+    "IRS": {"quantile": QUANTILE},
+}
+"""What each estimator was set to."""
 GAPS = ("MIG", "SAP")
 """These cannot be 1 here: places have more levels than there are bins, and shapes no order."""
 
@@ -57,14 +77,14 @@ def factors(subject: Subject) -> list[Record]:
         "modularity": modularity(codes, truth),
         "IRS": irs(codes, truth).score,
     }
-    settings = {"codes": "posterior mean", "bins": 20, "factors": ", ".join(names)}
+    settings = {"codes": "posterior mean", "factors": ", ".join(names)}
     made = [
         Record(
             metric=name,
             value=value,
             direction="higher",
             n=COUNT,
-            settings=settings,
+            settings={**settings, **HOW.get(name.split()[0], {})},
             reference={} if name in GAPS else {"perfect": 1.0},
         )
         for name, value in values.items()
@@ -75,7 +95,7 @@ def factors(subject: Subject) -> list[Record]:
         value=votes.score.value,
         direction="higher",
         n=COUNT,
-        settings={**settings, "votes": 800, "batch": 64},
+        settings={**settings, "votes": VOTES, "batch": BATCH},
         reference={"chance": 1 / len(names), "perfect": 1.0},
     )
     return [*made, score.with_interval(votes.score.low, votes.score.high, "95 % Wilson interval")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from ..metrics.intervals import Interval
 from ..metrics.neighbours import Neighbours, nearest
 from ..models.base import Sampler
 from ..records import Record, mean_record
-from .samples import judged, lacking, scored
+from .samples import BOTH, TRAINING, judged, lacking, scored
 from .subject import Subject, dashes
 
 DISTANCE = "distance to training data"
@@ -100,7 +101,8 @@ def in_pixels(subject: Subject) -> list[Record]:
         to_nearest(x[:PIXELS], subject.dataset.train) for x in (subject.samples, subject.held_out)
     )
     beside = {"held-out data": float(other.mean())}
-    return [mean_record(IN_PIXELS, mine, "", "none", beside, sampling_seed=subject.seed)]
+    settings = {"compared_with": TRAINING, "sampling_seed": subject.seed}
+    return [mean_record(IN_PIXELS, mine, "", "none", beside, **settings)]
 
 
 def to_nearest(x: Tensor, split: Split) -> Tensor:
@@ -115,7 +117,7 @@ def to_nearest(x: Tensor, split: Split) -> Tensor:
 def repeated(subject: Subject) -> list[Record]:
     """How many samples equal an earlier one, beside how many held-out ones do."""
     share, real = (repeats(subject.features(name)) for name in ("samples", "held out"))
-    record = _share(subject, REPEATED, share, real.value)
+    record = _share(subject, REPEATED, share, real.value, compared_with="")
     if share.value <= 0.01:
         return [record]
     text = f"{100 * share.value:.1f} % of samples repeat another one"
@@ -168,6 +170,7 @@ def records_of(
             method="standard deviation where nothing is copied",
             reference={"held-out data": chosen.expected},
             warnings=warnings(found, other, sizes),
+            compared_with=BOTH,
         ),
         _share(subject, "authenticity", found.authenticity, found.held_out_authenticity.value),
         _share(subject, "exact copies", found.exact, found.held_out_exact.value),
@@ -190,6 +193,7 @@ def data_copying(subject: Subject, found: Copying) -> Record:
         uncertainty=test.null_sd,
         method="standard deviation where nothing is copied",
         reference={"held-out data": 0.0},
+        compared_with=BOTH,
         cells=len(test.cells),
     )
 
@@ -205,6 +209,7 @@ def distance(subject: Subject, found: Copying) -> Record:
         uncertainty=float(mine.std()) / math.sqrt(len(mine)),
         method="standard error over samples",
         reference={"held-out data": float(other.mean())},
+        compared_with=TRAINING,
     )
 
 
@@ -247,9 +252,16 @@ def _share(
     name: str,
     share: Interval,
     held_out: float,
-    quantile: float | None = None,
+    compared_with: str = TRAINING,
+    **settings: Any,
 ) -> Record:
-    record = scored(subject, name, share.value, "none", reference={"held-out data": held_out})
-    if quantile is not None:
-        record = replace(record, settings={**record.settings, "quantile": quantile})
+    record = scored(
+        subject,
+        name,
+        share.value,
+        "none",
+        reference={"held-out data": held_out},
+        compared_with=compared_with,
+        **settings,
+    )
     return record.with_interval(share.low, share.high, "95 % Wilson interval")

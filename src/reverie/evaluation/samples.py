@@ -32,6 +32,10 @@ COMPLETE = ("FD[", "FD infinity[", "FID")
 PARTS, FEWEST = 10, 4
 """Disjoint parts whose spread is that of precision, recall, density and coverage, and how many will do."""
 ROWS = {"training": "training data", "gaussian": "Gaussian baseline"}
+HELD_OUT, TRAINING, BOTH = "held-out split", "training split", "training and held-out splits"
+"""What samples are compared with."""
+LEFT_OUT = 10
+"""Groups of samples that are left out in turn for the spread of other scores."""
 Part = tuple[tuple[str, ...], Callable[[Subject], list[Record]]]
 """Metrics, and the function that makes their records."""
 
@@ -65,11 +69,11 @@ def lacking(subject: Subject, names: tuple[str, ...]) -> list[Record]:
     return [Record(metric=name, value=None, reason=reason) for name in names]
 
 
-def settings(subject: Subject, **more: Any) -> dict[str, Any]:
-    """What two scores of features must share."""
+def settings(subject: Subject, compared_with: str = HELD_OUT, **more: Any) -> dict[str, Any]:
+    """What two scores of features must share; `compared_with` is empty where samples stand alone."""
     return {
         "extractor": subject.extractor.record(),
-        "reference": "held-out split",
+        **({"compared_with": compared_with} if compared_with else {}),
         "sampling_seed": subject.seed,
         **more,
     }
@@ -87,7 +91,7 @@ def scored(
     warnings: tuple[str, ...] = (),
     **more: Any,
 ) -> Record:
-    """A record of a score of features."""
+    """A record of a score of features; `more` are settings, `compared_with` among them."""
     return Record(
         metric=metric if metric.startswith(COMPLETE) else f"{metric}[{subject.extractor.tag}]",
         value=value,
@@ -174,6 +178,7 @@ def infinity(subject: Subject) -> list[Record]:
             method="standard error of the intercept, and grouped jackknife of the samples",
             reference=reference,
             warnings=warnings,
+            subsets=len(found.points),
         ).with_degrees(len(found.points) - 2 if drawing is not None else None)
     ]
 
@@ -228,3 +233,22 @@ def spread_of_parts(real: Tensor, fake: Tensor, seed: int) -> tuple[dict[str, fl
     found = [prdc(real[i::parts], fake[i::parts], NEIGHBOURS) for i in range(parts)]
     values = {name: torch.tensor([getattr(f, name) for f in found]).double() for name in BALLS}
     return {name: float(x.std()) / math.sqrt(parts) for name, x in values.items()}, parts
+
+
+def leaving_out(x: Tensor, score: Callable[[Tensor], float], seed: int) -> dict[str, Any]:
+    """One standard error of a score from the draw of samples `(N, *shape)`, and how it was made.
+
+    The spread as each of some groups is left out in turn, as for the Frechet distance. Empty where there
+    are too few samples for groups of two, or those of one group alone differ from the rest.
+    """
+    if len(x) < 2 * LEFT_OUT:
+        return {}
+    generator = torch.Generator().manual_seed(mix(seed, 8))
+    group = torch.randperm(len(x), generator=generator).to(x.device) % LEFT_OUT
+    try:
+        values = [score(x[group != g]) for g in range(LEFT_OUT)]
+    except DataError:
+        return {}
+    spread = float(torch.tensor(values, dtype=torch.float64).std())
+    spread *= (LEFT_OUT - 1) / math.sqrt(LEFT_OUT)
+    return {"uncertainty": spread, "method": "grouped jackknife of the samples"}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,14 +14,15 @@ from ..metrics.kernel import kid
 from ..metrics.mixture import feature_likelihood_divergence
 from ..metrics.neighbours import nearest
 from ..metrics.prd import prd
-from ..metrics.sliced import sliced_wasserstein
+from ..metrics.sliced import DIRECTIONS, sliced_wasserstein
 from ..metrics.spectrum import power_spectrum, spectrum_distance
-from ..metrics.two_sample import classifier_test, nearest_neighbour_test
+from ..metrics.two_sample import PENALTY, classifier_test, nearest_neighbour_test
 from ..models.base import Sampler
 from ..records import Record
-from ..tensors import mix
 from .samples import (
     BALLS,
+    HELD_OUT,
+    LEFT_OUT,
     OTHERS,
     ROWS,
     Part,
@@ -34,6 +32,7 @@ from .samples import (
     instead,
     judged,
     lacking,
+    leaving_out,
     scored,
     there,
 )
@@ -44,8 +43,6 @@ CLUSTERED = 5_000
 CENTRES = 2_000
 """Held-out samples of the feature likelihood divergence, twice as many as each density has centres."""
 FITTED_TO = "the training samples nearest to the centres"
-LEFT_OUT = 10
-"""Groups of samples that are left out in turn for the spread of the sliced distance."""
 
 
 def quality(subject: Subject) -> list[Record]:
@@ -129,7 +126,9 @@ def sliced(subject: Subject) -> list[Record]:
     # Directions are the same for all models; a quarter of them has nearly the same spread.
     error = leaving_out(
         samples,
-        lambda x: sliced_wasserstein(held_out, x, seed=subject.seed, directions=128).w1,
+        lambda x: (
+            sliced_wasserstein(held_out, x, seed=subject.seed, directions=DIRECTIONS // 4).w1
+        ),
         subject.seed,
     )
     reference = instead(subject, lambda x: sliced_wasserstein(held_out, x, seed=subject.seed).w1)
@@ -139,28 +138,10 @@ def sliced(subject: Subject) -> list[Record]:
             "sliced Wasserstein",
             found.w1,
             reference=reference,
+            directions=DIRECTIONS,
             **error,
         ).with_degrees(LEFT_OUT - 1 if error else None)
     ]
-
-
-def leaving_out(x: Tensor, score: Callable[[Tensor], float], seed: int) -> dict[str, Any]:
-    """One standard error of a score from the draw of samples `(N, *shape)`, and how it was made.
-
-    The spread as each of some groups is left out in turn, as for the Frechet distance. Empty where there
-    are too few samples for groups of two, or those of one group alone differ from the rest.
-    """
-    if len(x) < 2 * LEFT_OUT:
-        return {}
-    generator = torch.Generator().manual_seed(mix(seed, 8))
-    group = torch.randperm(len(x), generator=generator).to(x.device) % LEFT_OUT
-    try:
-        values = [score(x[group != g]) for g in range(LEFT_OUT)]
-    except DataError:
-        return {}
-    spread = float(torch.tensor(values, dtype=torch.float64).std())
-    spread *= (LEFT_OUT - 1) / math.sqrt(LEFT_OUT)
-    return {"uncertainty": spread, "method": "grouped jackknife of the samples"}
 
 
 def diversity(subject: Subject) -> list[Record]:
@@ -175,6 +156,7 @@ def diversity(subject: Subject) -> list[Record]:
         vendi_score(samples),
         "higher",
         reference=reference,
+        compared_with="",
         order=1,
         **error,
     ).with_degrees(LEFT_OUT - 1 if error else None)
@@ -192,6 +174,7 @@ def diversity(subject: Subject) -> list[Record]:
         classifier_score(made),
         "higher",
         reference=reference,
+        compared_with="",
         **error,
     ).with_degrees(LEFT_OUT - 1 if error else None)
     return [vendi, sharp]
@@ -270,6 +253,8 @@ def two_samples(subject: Subject) -> list[Record]:
             line.accuracy,
             "none",
             reference={**beside, "equal distributions": 0.5, "p": line.p},
+            classifier="logistic regression",
+            penalty=PENALTY,
         ),
     ]
 
@@ -295,6 +280,6 @@ def spectrum(subject: Subject) -> list[Record]:
             n=subject.count,
             reference={name: other.value for name, other in others.items()}
             | {"floor": found.floor},
-            settings={"sampling_seed": subject.seed},
+            settings={"compared_with": HELD_OUT, "sampling_seed": subject.seed},
         )
     ]

@@ -13,6 +13,7 @@ import safetensors.torch
 
 from ..errors import DataError
 from ..hardware import machine
+from ..models.base import Sampler
 from ..records import Record, record_from
 from ..runs import RunFolder, now, software, unfinished
 from ..storage import write_bytes, write_text
@@ -187,7 +188,7 @@ def provenance(subject: Subject) -> dict[str, Any]:
     """What every record of a judgement rests on."""
     card, dataset = subject.loaded.card, subject.dataset
     trained = RunFolder(subject.loaded.folder)
-    made = trained.read(trained.provenance)
+    made, config = (trained.read(path) for path in (trained.provenance, trained.config))
     return {
         "data": {
             "name": dataset.name,
@@ -196,7 +197,12 @@ def provenance(subject: Subject) -> dict[str, Any]:
             "train": len(dataset.train),
             "test": len(dataset.test),
         },
-        "seeds": {"training": made.get("seed"), "evaluation": subject.seed},
+        "seeds": {
+            "training": made.get("seed"),
+            "data": config.get("data", {}).get("seed"),
+            "evaluation": subject.seed,
+        },
+        "sampler": sampler(subject),
         "weights": "average" if card.averaged else "raw",
         "step": card.step,
         "checkpoint": card.weights,
@@ -206,3 +212,13 @@ def provenance(subject: Subject) -> dict[str, Any]:
         "machine": machine(subject.loaded.device),
         "time": now(),
     }
+
+
+def sampler(subject: Subject) -> str | None:
+    """What samples are drawn from, without truncation or temperature; None of a model that draws none."""
+    if not isinstance(subject.model, Sampler):
+        return None
+    if not subject.loaded.classes:
+        return "prior"
+    same = subject.loaded.classes == subject.dataset.spec.classes
+    return f"prior, {'labels as frequent as in training' if same else 'classes in turn'}"

@@ -97,6 +97,7 @@ class Card:
             "input": str(self.takes),
             "resize": self.resize,
             "range": [0, 1] if self.quantised else None,
+            "quantised_uint8": self.quantised,
             "dimension": self.dimension,
             **self.facts,
         }

@@ -19,7 +19,11 @@ from .intervals import Interval, wilson
 from .regression import standardised
 
 BINS = 20
-"""Part of MIG and modularity: values of different bins are not comparable."""
+"""Part of MIG, SAP and modularity: values of different bins are not comparable."""
+QUANTILE = 0.99
+"""Part of IRS, likewise."""
+VOTES, BATCH = 800, 64
+"""Of the FactorVAE score: votes for the classifier and for its accuracy each, and codes in a vote."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,7 @@ def sap(codes: Tensor, factors: Tensor, nominal: Collection[int] = (), bins: int
     return _gaps(ratings)
 
 
-def irs(codes: Tensor, factors: Tensor, quantile: float = 0.99) -> Robustness:
+def irs(codes: Tensor, factors: Tensor, quantile: float = QUANTILE) -> Robustness:
     """The interventional robustness score: how still a code is while one factor is. Suter et al. (2019).
 
     A code's deviation is the quantile of |z - E[z|g]| over samples with the factor at g, averaged over g,
@@ -192,8 +196,8 @@ def factor_vae_score(
     sample: Callable[[int, int, int], Tensor],
     factors: int,
     seed: int,
-    votes: int = 800,
-    batch: int = 64,
+    votes: int = VOTES,
+    batch: int = BATCH,
     least_variance: float = 0.05,
 ) -> FactorVote:
     """How well the code that varies least tells which factor was fixed. Kim & Mnih (2018), section 4.

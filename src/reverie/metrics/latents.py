@@ -20,6 +20,8 @@ from .regression import softmax_regression, standardised, with_one
 
 BLOCK = 2**21
 """How many log-densities are held at a time."""
+NEIGHBOURS = 5
+"""Training codes that name the label of a code, unless said otherwise."""
 GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 VALIDATION = 0.2
 
@@ -196,7 +198,7 @@ def linear_probe(
 
 
 def knn_accuracy(
-    train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor, k: int = 5
+    train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor, k: int = NEIGHBOURS
 ) -> Interval:
     """How often the k nearest codes of the training split `(N, D)` name the label of one of the test split.
 

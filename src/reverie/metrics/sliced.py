@@ -11,6 +11,9 @@ from torch import Tensor
 from ..errors import DataError
 from .checks import check_features, check_spread
 
+DIRECTIONS = 512
+"""Along which distances are averaged, unless said otherwise."""
+
 
 @dataclass(frozen=True)
 class Sliced:
@@ -30,7 +33,7 @@ class Sliced:
 
 
 def sliced_wasserstein(
-    a: Tensor, b: Tensor, seed: int, directions: int = 512, chunk: int = 32
+    a: Tensor, b: Tensor, seed: int, directions: int = DIRECTIONS, chunk: int = 32
 ) -> Sliced:
     """Sliced W1 and W2^2 of features `(N, D)` and `(M, D)`. Bonneel et al. (2015).
 

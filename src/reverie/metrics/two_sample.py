@@ -15,6 +15,9 @@ from .intervals import binomial_upper_tail, normal_cdf
 from .neighbours import nearest
 from .regression import logistic, standardised, with_one
 
+PENALTY = 1.0
+"""The weight of half the squared weights in the classifier's loss, unless said otherwise."""
+
 
 @dataclass(frozen=True)
 class NeighbourTest:
@@ -121,7 +124,7 @@ def label_moments(neighbour: Tensor, n: int, m: int) -> tuple[float, float]:
 
 
 def classifier_test(
-    real: Tensor, generated: Tensor, seed: int, penalty: float = 1.0
+    real: Tensor, generated: Tensor, seed: int, penalty: float = PENALTY
 ) -> ClassifierTest:
     """The classifier two-sample test of Lopez-Paz & Oquab (2017), with logistic regression.
 
