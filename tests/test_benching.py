@@ -82,7 +82,7 @@ def test_its_page_has_a_row_a_recipe_with_the_spread_over_seeds(out):
     tree = json.loads((out / "comparison.json").read_text())
     assert set(tree["runs"]) == {"vae (2 seeds)", "gan (2 seeds)"}
     record = tree["runs"]["vae (2 seeds)"]["held-out -elbo"]
-    assert record["method"] == "standard error over 2 seeds" and len(record["each"]) == 2
+    assert record["method"] == "95 % t-interval over 2 seeds" and len(record["each"]) == 2
     assert {each["method"] for each in tree["differences"]} == {"paired by seed, 2 seeds"}
     page = (out / "comparison.html").read_text()
     assert "vae (2 seeds), here vae-seed0" in page  # a picture is of one run, and says which

@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import cycle
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,18 +118,24 @@ def bars(values: Sequence[float], x: str, y: str, names: Sequence[str] = ()) -> 
 
 
 def plane(
-    points: Mapping[str, tuple[float, float]],
+    points: Mapping[str, Sequence[tuple[float, float]]],
     marks: Mapping[str, tuple[float, float]],
     x: str,
     y: str,
 ) -> bytes:
-    """Named points of two metrics, with grey marks for what they are held against, as PNG bytes."""
+    """Named points of two metrics, with grey marks for what they are held against, as PNG bytes.
+
+    A name that has several points has a small one for each, and a large one at their mean.
+    """
     made, axes = figure()
     for name, (a, b) in marks.items():
         axes.scatter([a], [b], marker="x", color=INK, s=30, linewidths=1.2)
         axes.annotate(name, (a, b), (5, 5), textcoords="offset points", fontsize=8, color=INK)
-    for color, (name, (a, b)) in zip(cycle(COLORS), points.items(), strict=False):
-        axes.scatter([a], [b], color=color, s=45, label=plain(name), zorder=3)
+    for color, (name, found) in zip(cycle(COLORS), points.items(), strict=False):
+        across, up = zip(*found, strict=True)
+        if len(found) > 1:
+            axes.scatter(across, up, color=color, s=14, alpha=0.55, linewidths=0, zorder=3)
+        axes.scatter([fmean(across)], [fmean(up)], color=color, s=45, label=plain(name), zorder=3)
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
     axes.margins(0.2)

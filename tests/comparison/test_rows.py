@@ -1,6 +1,7 @@
 """Which runs are one row, and which of their values are held against each other."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -79,7 +80,7 @@ def test_values_of_one_extractor_alone_are_averaged(run):
     for seed, digest in enumerate("aab"):
         run(f"vae-{seed}", loss(float(seed), metric=f"FD[mine@{digest}]"), seed=seed)
     table = compare([f"vae-{seed}" for seed in range(3)])
-    assert table.cell(table.runs[0], "FD").startswith("0.5 ±")
+    assert table.cell(table.runs[0], "FD").startswith("0.5 [")
     assert any("FD" in note and "the metric's name differs" in note for note in table.notes)
 
 
@@ -125,10 +126,41 @@ def test_a_row_says_why_where_none_of_its_seeds_has_a_value(run):
     assert any(note.startswith("gan (2 seeds), loss: - (a GAN)") for note in table.notes)
 
 
-def test_several_seeds_drop_the_interval_of_one(run):
+def test_several_seeds_have_students_interval_and_not_that_of_one(run):
     for seed, value in enumerate((0.2, 0.4)):
         run(f"vae-{seed}", loss(value).with_interval(0.1, 0.5, "Wilson"), seed=seed)
     table = compare(["vae-0", "vae-1"])
-    # The mean 0.3 with sd 0.1414 / sqrt 2.
-    assert table.cell("vae (2 seeds)", "loss") == "0.3 ± 0.1"
-    assert table.rows[0].record("loss")["each"] == [0.2, 0.4]
+    # The mean 0.3 with sd 0.1414 / sqrt 2, and t of one degree of freedom: tan(0.475 pi) = 12.706.
+    half = 0.1 * math.tan(0.475 * math.pi)
+    record = table.rows[0].record("loss")
+    assert record["interval"] == pytest.approx((0.3 - half, 0.3 + half))
+    assert (record["uncertainty"], record["each"]) == (pytest.approx(0.1), [0.2, 0.4])
+    assert table.cell("vae (2 seeds)", "loss") == "0.3 [-0.9706, 1.571]"
+
+
+def test_seeds_that_agree_have_no_interval(run):
+    for seed in range(3):
+        run(f"vae-{seed}", loss(7.0), seed=seed)
+    table = compare([f"vae-{seed}" for seed in range(3)])
+    assert table.cell("vae (3 seeds)", "loss") == "7"
+
+
+def test_points_of_two_metrics_are_of_the_runs_that_have_both(run):
+    """Values of another seed are not paired."""
+    for seed, values in enumerate(((1.0, 10.0), (2.0, None), (3.0, 30.0))):
+        records = [
+            Record(metric=name, value=value, reason="" if value else "too few")
+            for name, value in zip("xy", values, strict=True)
+        ]
+        run(f"vae-{seed}", *records, seed=seed)
+    [row] = compare([f"vae-{seed}" for seed in range(3)]).rows
+    assert row.points("x", "y") == [(1.0, 10.0), (3.0, 30.0)]
+
+
+def test_rows_of_unequal_budgets_are_said_to_be(run):
+    run("vae-0", loss(1.0), given="5m")
+    run("ae-0", loss(2.0), given="5m", steps=99)
+    assert not [note for note in compare(["vae-0", "ae-0"]).notes if "budget" in note]
+    run("gan-0", loss(3.0), steps=7)
+    [said] = [note for note in compare(["vae-0", "gan-0"]).notes if "budget" in note]
+    assert said.startswith("budgets differ: vae-0 5m, gan-0 7 steps; what each took")

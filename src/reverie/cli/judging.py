@@ -134,7 +134,10 @@ def bench(
     names: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Recipes to compare.")],
     data: Annotated[str, typer.Option("--data", help="What to train on.")] = "mnist",
     budget: Annotated[
-        str | None, typer.Option("--budget", help="Of each run: 5m, 10 epochs, 5000 steps, ...")
+        str | None,
+        typer.Option(
+            "--budget", help="Of each run: 5m, 10 epochs, ... [default: what each recipe has]"
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each recipe.")] = 3,
     out: Annotated[str, typer.Option("--out", help="The folder of runs and page.")] = "bench",

@@ -44,6 +44,7 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
         if came := unfinished(folders[name], trees[name].get("step")):
             notes.append(f"{name}: its training is not finished, this is {came}")
     rows = grouped({name: (folder, trees[name]) for name, folder in folders.items()})
+    notes += _budgets(rows)
     metrics = _columns(rows)
     pairs, heads, whole = [], set(), set()
     for metric in metrics:
@@ -84,6 +85,15 @@ def _lacking(row: Row, metrics: list[str]) -> list[str]:
         if reason := row.reason(metric):
             found.setdefault(reason, []).append(metric)
     return [f"{row.name}, {', '.join(each)}: - ({why})" for why, each in found.items()]
+
+
+def _budgets(rows: list[Row]) -> list[str]:
+    """A line where rows were not given the same budget."""
+    given = {row.name: row.budget or "unknown" for row in rows}
+    if len(set(given.values())) < 2:
+        return []
+    each = ", ".join(f"{name} {budget}" for name, budget in given.items())
+    return [f"budgets differ: {each}; what each took stands in the lines on compute"]
 
 
 def _columns(rows: list[Row]) -> list[str]:

@@ -126,14 +126,10 @@ def line(found: Any) -> list[str]:
 
 
 def planes(table: Comparison) -> list[Figure]:
-    """Each row as a point of two metrics, with real data and baselines beside them."""
+    """Each row as a point of two metrics, with its runs, and real data and baselines beside them."""
     made = []
     for x, y, title, caption in PLANES:
-        points = {
-            row.name: (row.record(x)["value"], row.record(y)["value"])
-            for row in table.rows
-            if row.has(x) and row.has(y)
-        }
+        points = {row.name: found for row in table.rows if (found := row.points(x, y))}
         if not points:
             continue
         marks = {}

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..budget import parse
 from ..errors import ConfigError
+from ..metrics.intervals import student_t_quantile
 from ..records import record_from
 from ..runs import RunFolder, unfinished
 
@@ -60,6 +61,14 @@ class Row:
     records: dict[str, list[dict[str, Any]]] = field(repr=False)
 
     @property
+    def budget(self) -> str:
+        """How long its runs were to train, as it was given; empty where they do not say."""
+        folder = self.folders[0]
+        train = folder.read(folder.config).get("train")
+        written = train.get("budget") if isinstance(train, dict) else None
+        return str(folder.read(folder.provenance).get("budget_given") or written or "")
+
+    @property
     def pictured(self) -> str:
         """What its pictures and curves are called: of several runs the first alone is shown."""
         first = self.folders[0].path.name
@@ -85,22 +94,32 @@ class Row:
         return found[0]["reason"] if found else "not part of its judgement"
 
     def record(self, metric: str) -> dict[str, Any]:
-        """The metric's record: of several seeds their mean, with its standard error over seeds."""
+        """The metric's record: of several seeds their mean, with its 95 % t-interval over seeds."""
         found = self.each(metric)
         found = [record for record in found if record["metric"] == found[0]["metric"]]
         if len(found) < 2:
             return found[0]
         values = [record["value"] for record in found]
+        count, mean = len(values), statistics.fmean(values)
+        error = statistics.stdev(values) / math.sqrt(count)
+        half = student_t_quantile(0.975, count - 1) * error
         return {
             **found[0],
             "seed": None,
-            "value": statistics.fmean(values),
-            "uncertainty": statistics.stdev(values) / math.sqrt(len(values)),
-            "interval": None,
-            "df": len(values) - 1,
-            "method": f"standard error over {len(values)} seeds",
+            "value": mean,
+            "uncertainty": error,
+            # Seeds that all agree, as on the number of parameters, have no spread to show.
+            "interval": (mean - half, mean + half) if error else None,
+            "df": count - 1,
+            "method": f"95 % t-interval over {count} seeds",
             "each": values,
         }
+
+    def points(self, x: str, y: str) -> list[tuple[float, float]]:
+        """Two metrics of each run that has both."""
+        across = {record["seed"]: record["value"] for record in self.each(x)}
+        up = {record["seed"]: record["value"] for record in self.each(y)}
+        return [(across[seed], up[seed]) for seed in across if seed in up]
 
     def reference(self, metric: str, kind: str) -> list[float]:
         """The value of a reference row in each run that has one."""

@@ -92,7 +92,6 @@ class Comparison:
         error, interval = record.get("uncertainty"), record.get("interval")
         if interval is not None:
             return f"{number(record['value'])} [{number(interval[0])}, {number(interval[1])}]"
-        # Seeds that all agree, as on the number of parameters, have no spread to show.
         return number(record["value"]) + (f" ± {spread_of(error)}" if error else "")
 
     def reference(self, metric: str, kind: str) -> float | None:
