@@ -2,6 +2,7 @@
 
 import math
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -249,7 +250,33 @@ def test_ppca_of_mnist_has_its_known_bits(mnist):
     assert float(ppca(fitted, mnist[1], 50).mean()) == pytest.approx(7.042, abs=0.001)
 
 
-# ---- Fashion-MNIST, where it is at hand: section 1.2
+# ---- Fashion-MNIST: section 1.2
+
+
+@pytest.fixture(scope="module")
+def sums():
+    """What both figures hang on: each pixel's sum over the 60,000 training images and over the 10,000 test
+    images, and how often each level occurs among test pixels. Xiao et al. (2017); MIT licence.
+    """
+    return np.load(Path(__file__).with_name("fashion_sums.npz"))
+
+
+def test_independent_pixels_of_fashion_have_their_known_cost(sums):
+    """The cross-entropy is linear in the test pixels, so that of their mean is the mean over images."""
+    train, test = (torch.from_numpy(sums[name]).double() / 255 for name in ("train", "test"))
+    found = independent_bernoulli(train / 60_000, test[None] / 10_000)
+    assert float(found) == pytest.approx(385.02, abs=0.005)
+
+
+def test_the_floor_of_fashion_has_its_known_height(sums):
+    """An image's floor is the sum of its pixels' entropies: each level's as often as it occurs."""
+    of_level = binarisation_floor(torch.arange(256.0)[:, None] / 255)
+    counts = torch.from_numpy(sums["levels"]).double()
+    assert int(counts.sum()) == 10_000 * 784
+    assert float(of_level @ counts) / 10_000 == pytest.approx(189.86, abs=0.005)
+
+
+# ---- the same from the images themselves, where they are at hand
 
 
 def test_independent_pixels_and_the_floor_of_fashion_have_their_known_cost(fashion):

@@ -54,6 +54,23 @@ def test_scaled_gaussians_have_their_closed_form():
     assert values.std() / math.sqrt(150) < 0.005
 
 
+def test_the_biased_estimator_exceeds_ours_by_its_diagonal():
+    """2 (E k(x, x) - E k(x, x')) / m for two sets of m from N(0, I): with s = |x|^2 / d, E s^2 = 1 + 2/d
+    and E s^3 = (1 + 2/d)(1 + 4/d), so that E k(x, x) = E (s + 1)^3; and E k(x, x') = 1 + 3/d.
+    """
+    d, m, count = 16, 50, 100
+    cube = (1 + 2 / d) * (1 + 4 / d) + 3 * (1 + 2 / d) + 3 + 1
+    expected = 2 * (cube - (1 + 3 / d)) / m
+    excess = []
+    for i in range(count):
+        x, y = drawn(2 * i, m, d), drawn(2 * i + 1, m, d)
+        xx, yy, xy = (polynomial_kernel(a, b, degree=3) for a, b in ((x, x), (y, y), (x, y)))
+        excess.append(xx.mean() + yy.mean() - 2 * xy.mean() - kid(x, y).value)
+    excess = np.array(excess)
+    assert abs(excess.mean() - expected) < 4 * excess.std() / math.sqrt(count)
+    assert excess.std() / math.sqrt(count) < 0.01 * expected
+
+
 def test_shifted_gaussians_have_their_closed_form():
     """N(0, I) and N(m, I), q = |m|^2: 3q/d + 3q^2/d^2 + (q^3 + 6q^2 + (3d + 6)q) / d^3."""
     d, q = 16, 2.0
