@@ -80,15 +80,17 @@ CONTRASTS = """() => {
 
 @pytest.fixture(scope="module")
 def written(processes, halves, tmp_path_factory):
-    """A folder with a report of a VAE, one of a GAN, and a page that compares the two."""
+    """A folder with a report of a VAE, one of a GAN, and a page that compares them: all judged in full."""
     folder = tmp_path_factory.mktemp("pages")
-    runs = [PAGES["vae"].partition("/")[0], "gan"]
-    for recipe, run in zip(("vae", "gan"), runs, strict=True):
-        command = ["train", recipe, "--data", halves, "--out", run, "--steps", 8]
-        ended = processes.run(*command, "train.log_every=2", folder=folder)
+    runs = {PAGES["vae"].partition("/")[0]: ("vae", 0), "gan": ("gan", 0), "gan-1": ("gan", 1)}
+    commands = [["compare", *runs, "--out", "comparison"]]
+    for run, (recipe, seed) in runs.items():
+        made = ["train", recipe, "--data", halves, "--out", run, "--steps", 8, "--seed", seed]
+        judged = ["evaluate", run, "--draws", 60, "--images", 5]
+        commands[-1:-1] = [[*made, "train.log_every=2"], judged]
+    for command in commands:
+        ended = processes.run(*command, folder=folder)
         assert ended.code == 0, ended.err
-    ended = processes.run("compare", *runs, "--out", "comparison", folder=folder)
-    assert ended.code == 0, ended.err
     return folder
 
 
@@ -146,6 +148,19 @@ def test_a_page_has_no_error_and_asks_for_nothing_but_itself(visit, written):
 def test_every_picture_opens_and_is_described(visit):
     assert visit.page.locator("img").count() >= 4
     assert visit.page.evaluate(UNSEEN) == []
+
+
+FIGURES = {
+    "vae": ("Reconstructions", "Nearest training samples", "Never generated", "KL of each latent"),
+    "gan": ("Interpolations", "Nearest training samples", "Never generated"),
+    "comparison": ("Fidelity against diversity", "Density against coverage", "Memorisation"),
+}
+
+
+def test_what_a_whole_judgement_draws_is_there(visit):
+    captions = visit.page.locator("figure figcaption").all_inner_texts()
+    for title in FIGURES[visit.name]:
+        assert any(caption.startswith(title) for caption in captions), title
 
 
 def test_the_verdict_is_on_the_first_screen(visit):
