@@ -2,17 +2,19 @@
 
 `data.resident=false` streams batches from a file; memory must not grow with the number of images. The
 data is made on the fly: an array of 50,000 and of 500,000 images, opened once beforehand so that only
-training is measured, and folders of 10,000 and of 100,000 pictures, opened for the first time, which
-decodes them, and then from the cache.
+training is measured, and folders and zip archives of 10,000 and of 100,000 pictures, opened for the
+first time, which decodes them, and then from the cache.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,17 +38,31 @@ def make(path: Path, count: int) -> None:
     file.flush()
 
 
-def make_folder(path: Path, count: int) -> None:
-    """Writes `count` pictures of 8 x 8 pixels in ten folders of classes."""
+def pictures(count: int) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of pictures of 8 x 8 pixels in ten folders of classes."""
     import numpy as np
     from PIL import Image
 
     generator = np.random.default_rng(0)
+    for index in range(count):
+        buffer = io.BytesIO()
+        Image.fromarray(generator.integers(0, 256, (8, 8), np.uint8)).save(buffer, "PNG")
+        yield f"class-{index % 10}/picture-{index:07}.png", buffer.getvalue()
+
+
+def make_folder(path: Path, count: int) -> None:
+    """Writes them as files."""
     for label in range(10):
         (path / f"class-{label}").mkdir(parents=True)
-    for index in range(count):
-        pixels = generator.integers(0, 256, (8, 8), np.uint8)
-        Image.fromarray(pixels).save(path / f"class-{index % 10}" / f"picture-{index:07}.png")
+    for name, content in pictures(count):
+        (path / name).write_bytes(content)
+
+
+def make_zip(path: Path, count: int) -> None:
+    """Writes them into one archive."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in pictures(count):
+            archive.writestr(name, content)
 
 
 class EnoughError(Exception):
@@ -93,11 +109,14 @@ def growth(found: Found) -> dict[str, float]:
 
 
 def measured(
-    folder: Path, counts: tuple[int, int], work: Callable[[Path, int], None], how: tuple[int, int]
+    path: str, counts: tuple[int, int], work: Callable[[Path, int], None], how: tuple[int, int]
 ) -> tuple[Found, Found]:
-    """Peaks of the first opening, and of `how` many steps in so many rounds once it is cached."""
+    """Peaks of the first opening, and of `how` many steps in so many rounds once it is cached.
+
+    The {} of the path is the number of images.
+    """
     steps, rounds = how
-    paths = {count: folder / f"images-{count}{'.npy' if work is make else ''}" for count in counts}
+    paths = {count: Path(path.format(count)) for count in counts}
     for count, path in paths.items():
         work(path, count)
     first = in_turns(counts, 1, lambda count: measure("memory", 1, "one", paths[count], 1))
@@ -114,9 +133,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # The package's own cache goes with the data.
         os.environ["XDG_CACHE_HOME"] = folder
-        _, mapped = measured(Path(folder), counts, make, how)
-        decoded, cached = measured(Path(folder) / "folders", folders, make_folder, how)
-    sides = {"mapped": mapped, "folder, decoded": decoded, "folder, cached": cached}
+        _, mapped = measured(folder + "/{}.npy", counts, make, how)
+        decoded, cached = measured(folder + "/{}", folders, make_folder, how)
+        unpacked, kept = measured(folder + "/{}.zip", folders, make_zip, how)
+    of_folders = {"folder, decoded": decoded, "folder, cached": cached}
+    of_zips = {"zip, decoded": unpacked, "zip, cached": kept}
+    sides = {"mapped": mapped, **of_folders, **of_zips}
     rows: list[list[object]] = []
     for side, found in sides.items():
         for count, peaks in found.items():
@@ -127,9 +149,9 @@ def main() -> None:
         "steps": how[0],
         "megabytes": _by_text(mapped),
         "growth": growth(mapped),
-        "folders": {
+        "pictures": {
             name: {"megabytes": _by_text(found), "growth": growth(found)}
-            for name, found in (("decoded", decoded), ("cached", cached))
+            for name, found in (of_folders | of_zips).items()
         },
     }
     write("memory", quick, record)

@@ -123,8 +123,8 @@ def memory(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if tree:
         what = "peak memory of training, 500,000 mapped images over 50,000"
         yield what, f"{tree['growth']['peak']:.2f} times"
-    for kind, found in tree.get("folders", {}).items():
-        what = f"peak memory of training, a folder of 100,000 pictures over 10,000, {kind}"
+    for kind, found in tree.get("pictures", {}).items():
+        what = f"peak memory of training, 100,000 pictures over 10,000: {kind}"
         yield what, f"{found['growth']['peak']:.2f} times"
 
 
