@@ -109,14 +109,14 @@ def growth(found: Found) -> dict[str, float]:
 
 
 def measured(
-    path: str, counts: tuple[int, int], work: Callable[[Path, int], None], how: tuple[int, int]
+    place: str, counts: tuple[int, int], work: Callable[[Path, int], None], how: tuple[int, int]
 ) -> tuple[Found, Found]:
     """Peaks of the first opening, and of `how` many steps in so many rounds once it is cached.
 
-    The {} of the path is the number of images.
+    The {} of the place is the number of images.
     """
     steps, rounds = how
-    paths = {count: Path(path.format(count)) for count in counts}
+    paths = {count: Path(place.format(count)) for count in counts}
     for count, path in paths.items():
         work(path, count)
     first = in_turns(counts, 1, lambda count: measure("memory", 1, "one", paths[count], 1))
