@@ -72,7 +72,11 @@ def content(folder: RunFolder) -> dict[str, Any]:
         "curves": curve_figures(log),
         "groups": grouped(records),
         "config": flat(config),
-        "provenance": flat({**provenance, "judged": metrics.get("time")}),
+        "provenance": [
+            (name, fact)
+            for name, fact in flat({**provenance, "judged": metrics.get("time")})
+            if fact not in ("null", "[]")
+        ],
         "command": command(config, provenance),
         "seconds": provenance.get("training_seconds"),
         "machine": provenance.get("machine", ""),
