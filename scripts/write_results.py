@@ -60,9 +60,9 @@ def bound(row: Row) -> str:
 
 
 def shown(record: dict[str, Any], scale: float = 1.0) -> str:
-    """A value with its standard error or interval."""
+    """A value with its standard error, of seeds where there are several, or its interval."""
     text, interval = number(scale * record["value"]), record.get("interval")
-    if interval is not None:
+    if interval is not None and "each" not in record:
         return f"{text} [{', '.join(number(scale * end) for end in interval)}]"
     error = record["uncertainty"]
     return text if error is None else f"{text} ± {spread_of(scale * error)}"

@@ -1,4 +1,4 @@
-"""Recipes against each other under equal budgets: trained, judged and compared, seed by seed."""
+"""Recipes against each other under one budget, or each its own: trained, judged and compared, by seed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .artifact import load_model
 from .comparison import Comparison, compare
 from .comparison.page import write_comparison
 from .data.open import absolute
+from .display import for_a_person
 from .errors import ConfigError
 from .evaluation import evaluate
 from .monitor import Listener
@@ -39,12 +40,12 @@ def bench(
         budget: Of each run, e.g. "5m" or "10 epochs"; None leaves each recipe its own.
         seeds: Runs of each recipe.
         out: The folder of the runs and of the page.
-        listener: Who watches.
+        listener: Who watches; by default progress is shown. `monitor.Listener()` is silent.
 
     Raises:
         ConfigError: A recipe does not exist, or is named twice, or the folder holds runs of something else.
     """
-    listener = listener or Listener()
+    listener = listener or for_a_person()
     if not names:
         raise ConfigError(f"name a recipe or several: {', '.join(recipes.names())}")
     for name in names:

@@ -1,6 +1,6 @@
 """The errors a person can meet. Each message says where, what was found, and what to write instead.
 
-The command line turns them into one line and an exit code; nothing else ever reaches a user.
+The command line turns them into one line and an exit code; a traceback that a user sees is our mistake.
 """
 
 from __future__ import annotations

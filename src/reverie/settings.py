@@ -1,4 +1,4 @@
-"""The configuration of a run: data, model, training. A recipe returns one, a run folder keeps one."""
+"""The settings of a run: data, model, training. A recipe returns the last two; a run folder has all."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TrainConfig(Section):
     precision: Precision = "auto"
     """Of the networks; likelihoods, penalties and statistics are always in fp32."""
     log_every: PositiveInt = 100
-    """Steps between lines in log.jsonl."""
+    """Steps between lines in log.jsonl, at most: where steps are slow, there is one every two seconds."""
     save_every: PositiveInt | None = None
     """Steps between checkpoints; without it once a minute. The last step always saves."""
 

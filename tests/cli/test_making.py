@@ -141,7 +141,8 @@ def test_a_dry_run_shows_the_plan_and_writes_no_run(reverie, pictures, here):
     assert "data       pictures: 58 training and 6 held-out samples of (1, 8, 8)" in said.out
     assert "train.budget = 5 steps" in said.out and "model.beta = 2.0" in said.out
     kept = os.environ["REVERIE_CACHE"]
-    assert said.out.endswith(f"no run was written (--dry-run); decoded data is kept in {kept}\n")
+    end = f"no run was written (--dry-run); what data had to be decoded is kept in {kept}\n"
+    assert said.out.endswith(end)
     assert list(here.iterdir()) == []
 
 

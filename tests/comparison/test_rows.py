@@ -161,6 +161,8 @@ def test_rows_of_unequal_budgets_are_said_to_be(run):
     run("vae-0", loss(1.0), given="5m")
     run("ae-0", loss(2.0), given="5m", steps=99)
     assert not [note for note in compare(["vae-0", "ae-0"]).notes if "budget" in note]
+    run("dcgan-0", loss(2.0), given="300s", steps=98)
+    assert not [note for note in compare(["vae-0", "dcgan-0"]).notes if "budget" in note]
     run("gan-0", loss(3.0), steps=7)
     [said] = [note for note in compare(["vae-0", "gan-0"]).notes if "budget" in note]
     assert said.startswith("budgets differ: vae-0 5m, gan-0 7 steps; what each took")

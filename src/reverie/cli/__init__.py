@@ -1,4 +1,4 @@
-"""The command line: each command parses, calls one function of the package, and shows the result.
+"""The command line: each command parses, calls the package, and shows the result.
 
 Nothing heavy is imported until a command runs, so that `reverie --help` answers at once.
 """

@@ -144,7 +144,7 @@ def bench(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train recipes under equal budgets, judge every run, and compare them on one page.
+    """Train recipes under one budget, judge every run, and compare them on one page.
 
     Stopped at any point, the same command goes on where it was.
     """

@@ -45,7 +45,7 @@ def train(
         bool, typer.Option("--skip-broken", help="Leave out files that cannot be read.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be done, and train nothing.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -150,5 +150,8 @@ def show_plan(prepared: Prepared, as_json: bool, quiet: bool) -> None:
     }
     lines = [*(f"{name:11}{text}" for name, text in facts.items()), ""]
     lines += [f"{path} = {value}" for path, value in flat(config)]
-    lines += ["", f"no run was written (--dry-run); decoded data is kept in {cache_root()}"]
+    lines += [
+        "",
+        f"no run was written (--dry-run); what data had to be decoded is kept in {cache_root()}",
+    ]
     show({**facts, "config": config}, lines, as_json, quiet)

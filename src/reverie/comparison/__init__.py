@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..budget import Amount, parse
 from ..errors import ConfigError
 from ..runs import RunFolder, find_run, run_named, unfinished
 from .differences import Difference, compare_rows, corrected, leaders
@@ -89,11 +90,19 @@ def _lacking(row: Row, metrics: list[str]) -> list[str]:
 
 def _budgets(rows: list[Row]) -> list[str]:
     """A line where rows were not given the same budget."""
-    given = {row.name: row.budget or "unknown" for row in rows}
-    if len(set(given.values())) < 2:
+    given = {row.name: row.budget for row in rows if row.budget}
+    if len({_amount(budget) for budget in given.values()}) < 2:
         return []
     each = ", ".join(f"{name} {budget}" for name, budget in given.items())
     return [f"budgets differ: {each}; what each took stands in the lines on compute"]
+
+
+def _amount(budget: str) -> Amount | str:
+    """What two ways to write a budget share: 5m is 300s."""
+    try:
+        return parse(budget)
+    except ConfigError:
+        return budget
 
 
 def _columns(rows: list[Row]) -> list[str]:

@@ -62,11 +62,14 @@ class Row:
 
     @property
     def budget(self) -> str:
-        """How long its runs were to train, as it was given; empty where they do not say."""
+        """How long its runs were to train: the wall time they were given, else what their settings say.
+
+        Empty where they do not say.
+        """
         folder = self.folders[0]
         train = folder.read(folder.config).get("train")
         written = train.get("budget") if isinstance(train, dict) else None
-        return str(folder.read(folder.provenance).get("budget_given") or written or "")
+        return _wall_time(folder) or str(written or "")
 
     @property
     def pictured(self) -> str:
@@ -77,6 +80,11 @@ class Row:
     def each(self, metric: str) -> list[dict[str, Any]]:
         """The metric's records that have a value."""
         return [r for r in self.records.get(metric, []) if r["value"] is not None]
+
+    def _averaged(self, metric: str) -> list[dict[str, Any]]:
+        """Those of one extractor, which a mean may be of."""
+        found = self.each(metric)
+        return [record for record in found if record["metric"] == found[0]["metric"]]
 
     def has(self, metric: str) -> bool:
         """Whether there is a value."""
@@ -95,8 +103,7 @@ class Row:
 
     def record(self, metric: str) -> dict[str, Any]:
         """The metric's record: of several seeds their mean, with its 95 % t-interval over seeds."""
-        found = self.each(metric)
-        found = [record for record in found if record["metric"] == found[0]["metric"]]
+        found = self._averaged(metric)
         if len(found) < 2:
             return found[0]
         values = [record["value"] for record in found]
@@ -117,9 +124,12 @@ class Row:
 
     def points(self, x: str, y: str) -> list[tuple[float, float]]:
         """Two metrics of each run that has both."""
-        across = {record["seed"]: record["value"] for record in self.each(x)}
-        up = {record["seed"]: record["value"] for record in self.each(y)}
-        return [(across[seed], up[seed]) for seed in across if seed in up]
+        return [
+            (a["value"], b["value"])
+            for a in self._averaged(x)
+            for b in self._averaged(y)
+            if a["seed"] == b["seed"]
+        ]
 
     def reference(self, metric: str, kind: str) -> list[float]:
         """The value of a reference row in each run that has one."""

@@ -44,6 +44,10 @@ class Stream:
         )
         self.scale, self.shift = affine(value_range)
         self.resident = None if split.mapped else split.x.to(device)
+        # The order and the labels lie where they are looked up: a GPU that had to be handed an index at
+        # every step would be waited for at every step.
+        self._place = torch.device("cpu") if split.mapped else device
+        self.labels = None if split.y is None else split.y.to(self._place)
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
         self._number, self._rows, self._index = -1, (0, 0), torch.empty(0, dtype=torch.int64)
 
@@ -60,14 +64,14 @@ class Stream:
         if self.flip:
             mirrored = noise.uniform(len(x), *[1] * (x.dim() - 1)) < 0.5
             x = torch.where(mirrored, x.flip(-1), x)
-        y = None if self.split.y is None else self.split.y[index].to(self.device)
+        y = None if self.labels is None else self.labels.index_select(0, index).to(self.device)
         return x, y
 
     def _stored(self, index: Tensor) -> Tensor:
         if self.resident is None:
             return self.split.rows(index)
         # Five times as fast as indexing, since whole rows are copied.
-        return self.resident.index_select(0, index.to(self.device))
+        return self.resident.index_select(0, index)
 
     def indices(self, start: int, count: int) -> Tensor:
         """Which stored samples stand at positions `start` to `start + count`, `(count,)`."""
@@ -82,7 +86,7 @@ class Stream:
     def _permutation(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(mix(self.seed, epoch))
-            self._order = torch.randperm(len(self.split), generator=generator)
+            self._order = torch.randperm(len(self.split), generator=generator).to(self._place)
             self._epoch = epoch
         return self._order
 

@@ -7,6 +7,7 @@ from typing import Unpack
 
 from ..data import DataConfig
 from ..data.dataset import Dataset
+from ..display import for_a_person
 from ..hardware import Device
 from ..loading import Loaded
 from ..monitor import Listener
@@ -38,7 +39,7 @@ def evaluate(
         data: Other data to judge it on; by default the run's own. What it does not say (seed, holdout,
             size, ...) is as the run's own was.
         device: Where the model computes: cpu, cuda, mps or auto.
-        listener: Who watches.
+        listener: Who watches; by default progress is shown. `monitor.Listener()` is silent.
         asked: Fields of `Protocol`, e.g. samples=1000 or quick=True.
 
     Raises:
@@ -46,21 +47,24 @@ def evaluate(
             or another process is at work there.
     """
     protocol = Protocol(**asked)
-    folder, listener = find_run(run), listener or Listener()
-    loaded = Loaded(folder.path, device)
-    subject = Subject(loaded, judged_data(folder, loaded, data, listener), protocol, listener)
-    shape = tuple(loaded.spec.shape)
-    subject.extractor.check(shape)
-    if not protocol.quick:
-        if subject.lpips is not None:
-            subject.lpips.check(shape)
-        what = f"{subject.count:,} samples, {protocol.draws:,} draws"
-        listener.said(cost_line(estimate(subject), what))
-    with folder.locked():
-        records = judge(subject, folder)
-        paint(subject, folder, records)
-        write_report(folder)
-    return records
+    folder, listener = find_run(run), listener or for_a_person()
+    try:
+        loaded = Loaded(folder.path, device)
+        subject = Subject(loaded, judged_data(folder, loaded, data, listener), protocol, listener)
+        shape = tuple(loaded.spec.shape)
+        subject.extractor.check(shape)
+        if not protocol.quick:
+            if subject.lpips is not None:
+                subject.lpips.check(shape)
+            what = f"{subject.count:,} samples, {protocol.draws:,} draws"
+            listener.said(cost_line(estimate(subject), what))
+        with folder.locked():
+            records = judge(subject, folder)
+            paint(subject, folder, records)
+            write_report(folder)
+        return records
+    finally:
+        listener.ended()
 
 
 def evaluate_run(

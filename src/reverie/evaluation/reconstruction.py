@@ -22,7 +22,8 @@ def squared_error(subject: Subject) -> list[Record]:
     if not isinstance(subject.model, Reconstructor):
         return [_lacking(subject, "reconstruction MSE")]
     errors = (subject.reconstructions - subject.held_out).square().flatten(1).mean(1)
-    baseline = float((subject.held_out - subject.training_mean).square().mean())
+    mean = subject.training_mean.float()
+    baseline = float((subject.held_out - mean).square().mean())
     reference = {"training mean": baseline}
     return [mean_record("reconstruction MSE", errors, "", "lower", reference=reference)]
 
@@ -37,16 +38,21 @@ def likeness(subject: Subject) -> list[Record]:
     x, y = subject.held_out, subject.reconstructions
     off = mse(x, y) > 0
     records = [Record(metric="PSNR", value=None, reason="every one is exact")]
+    mean = subject.training_mean.float().expand_as(x)
     if off.any():
-        records = [mean_record("PSNR", psnr(x[off], y[off]), "dB", "higher", data_range=1)]
+        trivial = {"training mean": float(psnr(x, mean).mean())}
+        found = psnr(x[off], y[off])
+        records = [mean_record("PSNR", found, "dB", "higher", trivial, data_range=1)]
     side = min(x.shape[-2:])
     if side >= SSIM_SIDE:
-        records.append(mean_record("SSIM", ssim(x, y), "", "higher", window="11, sd 1.5"))
+        trivial = {"training mean": float(ssim(x, mean).mean())}
+        records.append(mean_record("SSIM", ssim(x, y), "", "higher", trivial, window="11, sd 1.5"))
     else:
         reason = f"its window of {SSIM_SIDE} pixels does not fit into {side}"
         records.append(Record(metric="SSIM", value=None, reason=reason))
     if side >= MS_SSIM_SIDE:
-        records.append(mean_record("MS-SSIM", ms_ssim(x, y), "", "higher", scales=5))
+        trivial = {"training mean": float(ms_ssim(x, mean).mean())}
+        records.append(mean_record("MS-SSIM", ms_ssim(x, y), "", "higher", trivial, scales=5))
     if subject.lpips is not None:
         records.append(perceived(subject, subject.lpips))
     try:

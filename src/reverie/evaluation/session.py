@@ -199,7 +199,7 @@ def provenance(subject: Subject) -> dict[str, Any]:
         },
         "seeds": {
             "training": made.get("seed"),
-            "data": config.get("data", {}).get("seed"),
+            "data": None if subject.unknown else config.get("data", {}).get("seed"),
             "evaluation": subject.seed,
         },
         "sampler": sampler(subject),
