@@ -94,7 +94,7 @@ def _budgets(rows: list[Row]) -> list[str]:
     if len({_amount(budget) for budget in given.values()}) < 2:
         return []
     each = ", ".join(f"{name} {budget}" for name, budget in given.items())
-    return [f"budgets differ: {each}; what each took stands in the lines on compute"]
+    return [f"budgets differ: {each}; what each took is its training time"]
 
 
 def _amount(budget: str) -> Amount | str:
