@@ -487,16 +487,22 @@ def test_a_garbled_config_is_named_and_the_model_still_samples(
         config.write_bytes(before)
 
 
-def test_a_checkpoint_of_another_model_is_refused(processes, small_run):
-    config = small_run / "config.json"
+def resumed_with(processes, run, written, instead):
+    """How resuming ends with other words in config.json, which is put back as it was."""
+    config = run / "config.json"
     before = config.read_text()
+    assert written in before
     try:
-        config.write_text(before.replace('"latent": 4', '"latent": 5'))
-        ended = processes.run("resume", small_run)
+        config.write_text(before.replace(written, instead))
+        return processes.run("resume", run)
     finally:
         config.write_text(before)
+
+
+def test_a_checkpoint_of_another_model_is_refused(processes, small_run):
+    ended = resumed_with(processes, small_run, '"latent": 4', '"latent": 5')
     assert ended.code == 3
-    assert f"step 1 is not of the model that {config} describes" in ended.err
+    assert f"step 1 is not of the model that {small_run / 'config.json'} describes" in ended.err
     assert "put the file back as it was" in ended.err
 
 
@@ -527,14 +533,7 @@ def test_resuming_with_another_number_of_threads_says_so(processes, pictures, tm
 
 
 def test_a_budget_of_wall_time_written_into_a_run_is_refused(processes, small_run):
-    config = small_run / "config.json"
-    before = config.read_text()
-    assert '"budget": "1 steps"' in before
-    try:
-        config.write_text(before.replace('"budget": "1 steps"', '"budget": "5m"'))
-        ended = processes.run("resume", small_run)
-    finally:
-        config.write_text(before)
+    ended = resumed_with(processes, small_run, '"budget": "1 steps"', '"budget": "5m"')
     assert ended.code == 2
     assert "train.budget is '5m'; a run that goes on has a number of steps" in ended.err
 
