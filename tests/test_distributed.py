@@ -130,6 +130,21 @@ def test_micro_batches_give_the_losses_of_whole_ones(recipe, count, processes, p
     torch.testing.assert_close(curve(parts), curve(whole), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("recipe", ["conv-vae", "gan", "wgan-gp", "r3gan"])
+def test_two_workers_are_bit_equal_to_one_that_takes_each_batch_in_two_halves(
+    recipe, processes, pictures, tmp_path
+):
+    """With each recipe's own optimizers: sums of the same numbers in the same order, so nothing differs."""
+    halves, together = tmp_path / "halves", tmp_path / "together"
+    settings = ("train.ema=50",)
+    one = train(recipe, pictures, halves, *settings, "train.accumulate=2")
+    assert processes.run(*one, prelude=UNJUDGED).code == 0
+    ended = run_workers(processes, 2, train(recipe, pictures, together, *settings))
+    assert [worker.code for worker in ended] == [0, 0], ended
+    assert torch.equal(curve(together), curve(halves))
+    assert_bit_equal(together, halves)
+
+
 def test_a_worker_that_saw_other_samples_would_be_noticed(processes, pictures, tmp_path):
     """The comparisons above could not fail if they did not depend on which rows a worker takes."""
     alone, wrong = tmp_path / "alone", tmp_path / "wrong"
