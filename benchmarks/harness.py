@@ -59,15 +59,6 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
-def speedup(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
-    """One side's rates over the other's: of the fastest rounds, and the median over the rounds.
-
-    What else a machine does can only slow a round, and on shared cores it halves some for seconds. So the
-    fastest says what the program takes, as the documentation of `timeit` has it of repeated timings.
-    """
-    return {"fastest": max(ours) / max(theirs), "median": ratio(ours, theirs)}
-
-
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints rows under a header, numbers rounded to three digits or whole."""
     texts = [list(header), *([_cell(value) for value in row] for row in rows)]

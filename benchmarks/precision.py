@@ -8,13 +8,11 @@ repeating pixels and convolving them are two steps, as everybody writes them, or
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
-from .harness import arguments, in_turns, measure, speedup, table, write
+from .harness import arguments, table, write
+from .slices import Side, Tally, by_slices, rate, times
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,10 +25,11 @@ SIDES = (
     "reverie's choice",
 )
 THREADS = (1, 2)
+BATCH = 64
 
 
-def one(side: str, seconds: float, *overrides: str) -> None:
-    """Trains one side for some seconds in this process, and prints its rate."""
+def one(side: str, *overrides: str) -> None:
+    """Trains one side in this process, without end."""
     import torch
 
     from reverie import hardware, preparing
@@ -44,22 +43,17 @@ def one(side: str, seconds: float, *overrides: str) -> None:
     if side in SIDES[:3]:
         NearestUp.forward = two_steps  # type: ignore[reportAttributeAccessIssue, method-assign]
     precision = "auto" if side == SIDES[-1] else "fp32"
-    settings = [f"train.precision={precision}", "train.batch=64", *overrides]
+    settings = [f"train.precision={precision}", f"train.batch={BATCH}", *overrides]
     prepared = preparing.prepare("conv-vae", "mnist", settings, Listener())
     if side in SIDES[:2]:
         plain = torch.contiguous_format
         prepared.model.to(memory_format=plain)  # type: ignore[reportCallIssue, reportArgumentType]
     state = start(prepared.model, prepared.config.train)
     plan = preparing.plan_of(prepared, 1_000_000, World())
-    for _ in range(10):
+    tally = Tally()
+    while True:
         train_step(state, plan)
-    first, before, begun = state.step, kernel_seconds(), time.perf_counter()
-    while time.perf_counter() - begun < seconds:
-        train_step(state, plan)
-    taken = time.perf_counter() - begun
-    rate = (state.step - first) * 64 / taken
-    kernel = (kernel_seconds() - before) / taken
-    print(json.dumps({"rate": rate, "kernel": kernel, "precision": str(plan.precision)}))
+        tally()
 
 
 def two_steps(layer: Any, x: Tensor) -> Tensor:
@@ -69,34 +63,35 @@ def two_steps(layer: Any, x: Tensor) -> Tensor:
     return layer.conv(interpolate(x, layer.size))
 
 
-def kernel_seconds() -> float:
-    """Seconds that the kernel has worked for this process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_stime
-
-
 def main() -> None:
-    """Measures all sides by turns, prints the fastest and their ratios, and keeps all."""
+    """Measures all sides by turns, prints their rates and ratios, and keeps all."""
     quick = arguments(__doc__).quick
-    rounds, seconds = (1, 2.0) if quick else (7, 5.0)
-    keys = [(side, threads) for threads in THREADS for side in SIDES]
-    found = in_turns(
-        keys, rounds, lambda key: measure("precision", key[1], "one", key[0], seconds)
-    )
-    rates = {key: [each["rate"] for each in found[key]] for key in keys}
+    how = {"rounds": 1 if quick else 3, "turns": 4 if quick else 15, "seconds": 1.0}
     rows, records = [], []
-    for side, threads in keys:
-        times = speedup(rates[side, threads], rates[SIDES[0], threads])
-        rounds_of = found[side, threads]
-        best = max(rounds_of, key=lambda each: each["rate"])
-        shown = [times["fastest"], times["median"], f"{best['kernel']:.0%}"]
-        rows.append([side, threads, best["rate"], *shown])
-        records.append({"side": side, "threads": threads, "times": times, "rounds": rounds_of})
-    table(["conv-vae", "threads", "images/s", "times", "median", "in the kernel"], rows)
-    write("precision", quick, {"batch": 64, "seconds": seconds, "sides": records})
+    for count in THREADS:
+        sides = {side: Side("precision", count, ("one", side)) for side in SIDES}
+        found = by_slices(sides, **how)
+        for side, slices in found.items():
+            over = times(slices, found[SIDES[0]])
+            kernel = sum(each.kernel for each in slices) / sum(each.seconds for each in slices)
+            shown = f"{over['times']:.2f} ({over['error']:.2f})"
+            rows.append([side, count, BATCH * rate(slices), shown, f"{kernel:.0%}"])
+            rates = [round(BATCH * rate([each]), 1) for each in slices]
+            records.append(
+                {
+                    "side": side,
+                    "threads": count,
+                    **over,
+                    "kernel": kernel,
+                    "images_per_second": rates,
+                }
+            )
+    table(["conv-vae", "threads", "images/s", "times (se)", "in the kernel"], rows)
+    write("precision", quick, {"batch": BATCH, **how, "sides": records})
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["one"]:
-        one(sys.argv[2], float(sys.argv[3]), *sys.argv[4:])
+        one(*sys.argv[2:])
     else:
         main()

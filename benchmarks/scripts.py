@@ -6,7 +6,6 @@ as a plain loop can be. Neither knows of reverie but for opening MNIST.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -244,27 +243,3 @@ def floor_gan() -> tuple[nn.Module, Step]:
         critic.requires_grad_(True)
 
     return generator, step
-
-
-class Stopwatch:
-    """Counts steps for some seconds after a warm-up.
-
-    Arguments:
-        seconds: How long to measure.
-        warmup: How long to run before.
-    """
-
-    def __init__(self, seconds: float, warmup: float) -> None:
-        self.seconds, self.warmup, self.begun = seconds, warmup, time.perf_counter()
-        self.first: tuple[float, int] | None = None
-        self.rate = 0.0
-
-    def __call__(self, step: int, model: nn.Module) -> bool:
-        """Whether to go on after `step` steps."""
-        now = time.perf_counter()
-        if self.first is None:
-            self.first = (now, step) if now - self.begun > self.warmup else None
-            return True
-        since = now - self.first[0]
-        self.rate = (step - self.first[1]) * BATCH / since
-        return since < self.seconds

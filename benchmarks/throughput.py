@@ -6,126 +6,120 @@ fp32 against the floor, which computes so, and in the precision it chooses here 
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from .harness import arguments, in_turns, measure, speedup, table, write
+from .harness import arguments, table, write
+from .scripts import BATCH
+from .slices import Side, Slice, Tally, by_slices, rate, times
 
 MODELS = ("ae", "vae", "gan")
-SIDES = ("tutorial", "floor", "reverie fp32", "reverie")
 ALIKE = ("ae", "vae")
-"""Models that reverie trains in fp32 everywhere on a CPU: their last two sides are one, measured once."""
+"""Models that reverie trains in fp32 everywhere on a CPU: its two sides are then one."""
 THREADS = (1, 2)
+Key = tuple[str, int]
 
 
-class EnoughError(Exception):
-    """Enough has been measured."""
-
-
-def of_script(side: str, model: str, seconds: float) -> float:
-    """Images a second of one of the two scripts."""
+def script(side: str, model: str) -> None:
+    """Trains with one of the two scripts, without end."""
     from reverie.data import DataConfig, open_dataset
 
-    from .scripts import Stopwatch, floor, tutorial
+    from .scripts import floor, tutorial
 
     split = open_dataset(DataConfig()).train
-    images, clock = split.x[:, 0], Stopwatch(seconds, warmup=1.0)
+    images, tally = split.x[:, 0], Tally()
     if side == "tutorial":
         assert split.y is not None
-        tutorial(model, images, split.y, clock)
+        tutorial(model, images, split.y, tally)
     else:
-        floor(model, images, clock)
-    return clock.rate
+        floor(model, images, tally)
 
 
-def of_reverie(model: str, seconds: float, overrides: tuple[str, ...] = ()) -> float:
-    """Images a second of `reverie.train`, from a report after the warm-up to one past `seconds`.
+def reverie(model: str, overrides: tuple[str, ...]) -> None:
+    """Trains with `reverie.train`.
 
     The recipe's own budget is kept, so pictures come as often as they do in a real run; the warm-up
     holds most of those at its beginning, where they come oftener.
     """
-    from reverie.monitor import Listener, Progress
+    from reverie import fitting
+    from reverie.training import Plan, State, train_step
     from reverie.verbs import train
 
-    class Watch(Listener):
-        first: Progress | None = None
-        rate = 0.0
+    tally = Tally()
 
-        def progressed(self, progress: Progress) -> None:
-            if self.first is None:
-                warm = progress.seconds > 2.0
-                self.first = progress if warm else None
-                return
-            since = progress.seconds - self.first.seconds
-            self.rate = (progress.seen - self.first.seen) / since
-            if since > seconds:
-                raise EnoughError
+    def counted(state: State, plan: Plan) -> dict[str, Any]:
+        values = train_step(state, plan)
+        tally()
+        return values
 
-    watch = Watch()
+    fitting.train_step = counted
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            train(model, out=Path(folder) / "run", listener=watch, overrides=overrides)
-        except EnoughError:
-            pass
-    return watch.rate
+        train(model, out=Path(folder) / "run", overrides=overrides)
 
 
-def one(side: str, model: str, seconds: float, *overrides: str) -> None:
-    """Measures one side in this process and prints its rate."""
+def one(side: str, model: str, *overrides: str) -> None:
+    """Trains one side in this process."""
     if side.startswith("reverie"):
         fp32 = ("train.precision=fp32",) if side == "reverie fp32" else ()
-        rate = of_reverie(model, seconds, (*fp32, *overrides))
+        reverie(model, (*fp32, *overrides))
     else:
-        rate = of_script(side, model, seconds)
-    print(json.dumps({"rate": rate}))
+        script(side, model)
 
 
-def rate_of(side: str, model: str, threads: int, seconds: float) -> float:
-    """Images a second of one side, measured in its own process."""
-    return measure("throughput", threads, "one", side, model, seconds)["rate"]
+def compare(model: str, how: dict[str, Any]) -> dict[str, Any]:
+    """One model against both scripts, each side's threads by turns with its rival's."""
+
+    def measured(*keys: Key) -> dict[Key, list[Slice]]:
+        return by_slices({k: Side("throughput", k[1], ("one", k[0], model)) for k in keys}, **how)
+
+    ours = ["reverie"] if model in ALIKE else ["reverie", "reverie fp32"]
+    all_sides = ["tutorial", *ours]
+    found = measured(*((side, n) for side in all_sides for n in THREADS))
+    best = {side: max(THREADS, key=lambda n, s=side: rate(found[s, n])) for side in all_sides}
+    rivals = {n: measured(("floor", n), ("reverie fp32", n)) for n in THREADS}
+    return {
+        "model": model,
+        "best_threads": best,
+        "over_tutorial_at_best_threads": {
+            side: times(found[side, best[side]], found["tutorial", best["tutorial"]])
+            for side in ours
+        },
+        "over_floor_at_threads": {
+            n: times(pair["reverie fp32", n], pair["floor", n]) for n, pair in rivals.items()
+        },
+        "images_per_second_beside_the_tutorial": of_turns(found),
+        "images_per_second_beside_the_floor": of_turns(rivals[1] | rivals[2]),
+    }
+
+
+def of_turns(found: dict[Key, list[Slice]]) -> dict[str, list[float]]:
+    """Images a second of every turn, by side and threads."""
+    return {
+        f"{side}, {n} threads": [round(BATCH * rate([each]), 1) for each in slices]
+        for (side, n), slices in found.items()
+    }
 
 
 def main() -> None:
-    """Measures all sides by turns, prints the fastest and their ratios, and keeps all."""
+    """Measures each model against both scripts, prints the ratios with their errors, and keeps all."""
     quick = arguments(__doc__).quick
-    rounds, seconds = (1, 2.0) if quick else (12, 2.5)
-    keys = [(side, threads) for threads in THREADS for side in SIDES]
+    how = {"rounds": 1 if quick else 3, "turns": 4 if quick else 20, "seconds": 0.5}
     rows, records = [], []
     for model in MODELS:
-        asked = [key for key in keys if key[0] != "reverie fp32" or model not in ALIKE]
-        found = in_turns(
-            asked, rounds, lambda key, model=model: rate_of(key[0], model, key[1], seconds)
-        )
-        found = {(side, n): found.get((side, n)) or found["reverie", n] for side, n in keys}
-        best = {side: max(THREADS, key=lambda n, s=side: max(found[s, n])) for side in SIDES}
-        of_best = {side: found[side, best[side]] for side in SIDES}
-        over_tutorial = {
-            side: speedup(of_best[side], of_best["tutorial"])
-            for side in SIDES
-            if side.startswith("reverie")
-        }
-        over_floor = {n: speedup(found["reverie fp32", n], found["floor", n]) for n in THREADS}
-        records.append(
-            {
-                "model": model,
-                "images_per_second": {f"{s}, {n} threads": found[s, n] for s, n in keys},
-                "best_threads": best,
-                "over_tutorial_at_best_threads": over_tutorial,
-                "over_floor_at_threads": over_floor,
-            }
-        )
-        ratios = [over_tutorial["reverie"], *over_floor.values()]
-        speeds = [max(found[key]) for key in keys]
-        rows.append([model, *speeds, *(each["fastest"] for each in ratios)])
-    header = ["model", *(f"{side}@{n}" for side, n in keys), "/tutorial"]
-    table([*header, *(f"/floor@{n}" for n in THREADS)], rows)
-    write("throughput", quick, {"batch": 64, "seconds": seconds, "models": records})
+        record = compare(model, how)
+        over = [record["over_tutorial_at_best_threads"]["reverie"]]
+        over += record["over_floor_at_threads"].values()
+        rows.append([model, *(f"{each['times']:.3f} ({each['error']:.3f})" for each in over)])
+        records.append(record)
+    header = ["reverie over (se)", "the tutorial", *(f"the floor@{n}" for n in THREADS)]
+    table(header, rows)
+    write("throughput", quick, {"batch": BATCH, **how, "models": records})
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["one"]:
-        one(sys.argv[2], sys.argv[3], float(sys.argv[4]), *sys.argv[5:])
+        one(*sys.argv[2:])
     else:
         main()

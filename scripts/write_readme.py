@@ -71,8 +71,8 @@ def throughput(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for each in tree.get("models", ()):
         name, found = each["model"], each["over_tutorial_at_best_threads"]
         times = over(found["reverie"])
-        if found["reverie fp32"] != found["reverie"]:  # the tutorial's computes in fp32
-            times += f" in bf16, {over(found['reverie fp32'])} in fp32"
+        if fp32 := found.get("reverie fp32"):  # which the tutorial's computes in
+            times += f" in bf16, {over(fp32)} in fp32"
         yield f"images/s of `{name}` over the tutorial's script, each at its best threads", times
         floors = [
             f"{over(times)} on {threads(n)}" for n, times in each["over_floor_at_threads"].items()
@@ -80,9 +80,9 @@ def throughput(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"images/s of `{name}` over the hand-written floor", ", ".join(floors)
 
 
-def over(times: dict[str, float]) -> str:
-    """How many times faster: of the fastest rounds, with the median over the rounds."""
-    return f"{times['fastest']:.2f} times (median {times['median']:.2f})"
+def over(found: dict[str, float]) -> str:
+    """How many times as fast, with the standard error."""
+    return f"{found['times']:.2f} times (se {found['error']:.2f})"
 
 
 def threads(count: int | str) -> str:
@@ -100,7 +100,7 @@ def precision(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if how := named.get(each["side"]):
             where = threads(each["threads"])
             what = f"images/s of `conv-vae`, {how}, over PyTorch's fp32, channels-first, {where}"
-            yield what, over(each["times"])
+            yield what, over(each)
 
 
 def time_to_quality(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
