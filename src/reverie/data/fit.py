@@ -17,8 +17,9 @@ Size = tuple[int, int]
 
 def crop_box(source: Size, target: Size) -> tuple[float, float, float, float]:
     """The largest centred part of `source` of `target`'s aspect: left, top, right, bottom."""
-    scale = min(source[0] / target[0], source[1] / target[1])
-    width, height = target[0] * scale, target[1] * scale
+    # No part is wider than the whole by a rounding: Pillow refuses a box that begins left of 0.
+    width = min(source[0], source[1] * target[0] / target[1])
+    height = min(source[1], source[0] * target[1] / target[0])
     left, top = (source[0] - width) / 2, (source[1] - height) / 2
     return left, top, min(left + width, source[0]), min(top + height, source[1])
 
