@@ -109,6 +109,19 @@ def test_a_damaged_cache_is_made_anew(four, load, cache, decoded, name, fault):
     assert decoded == [8]
 
 
+@pytest.mark.parametrize("resident", [True, False])
+def test_a_cache_that_was_altered_is_made_anew(four, load, cache, decoded, resident):
+    """Its size is as before: what is read as a whole is known by its SHA-256, the rest by its time."""
+    first = load(resident=True)
+    (folder,) = folders(cache)
+    path = folder / "train.x.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert same(first, load(resident=resident))
+    assert decoded == [8]
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", "null", '{"files": 3}', '{"files": {"a": "b"}}'])
 def test_a_cache_whose_record_is_nonsense_is_made_anew(four, load, cache, text):
     first = load()

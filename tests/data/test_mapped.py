@@ -44,6 +44,25 @@ def test_writing_to_the_samples_leaves_the_file_alone(stored):
     np.testing.assert_array_equal(np.load(path, mmap_mode="r")[0], x[0])
 
 
+@pytest.mark.skipif(
+    not os.path.exists("/proc/meminfo"), reason="asks Linux how much memory there is"
+)
+def test_a_file_larger_than_memory_is_opened_and_read(tmp_path):
+    """A quarter more than memory and swap together; all but its header is a hole."""
+    with open("/proc/meminfo") as file:
+        sizes = {line.split(":")[0]: int(line.split()[1]) for line in file}
+    count = int(1.25 * 1024 * (sizes["MemTotal"] + sizes["SwapTotal"])) // 4096
+    path = tmp_path / "x.npy"
+    path.write_bytes(b"header--")
+    os.truncate(path, 8 + count * 4096)
+    with open(path, "r+b") as file:
+        file.seek(-4096, os.SEEK_END)
+        file.write(b"\x07" * 4096)
+    opened = MappedArray(path, 8, (count, 4096), np.dtype(np.uint8))
+    rows = opened.rows(torch.tensor([0, count - 1]))
+    assert rows[0].sum() == 0 and rows[1].sum() == 7 * 4096 and opened.x[count - 1, 5] == 7
+
+
 def test_memory_stays_flat_however_much_is_read(stored):
     """All 64 MB are read; less than 4 MB of them may count as this process's."""
     path, x = stored

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,14 @@ from pydantic import TypeAdapter
 from ..config import to_tree
 from ..errors import StorageError
 from ..spec import DataSpec
-from ..storage import remove, swap_in, write_bytes
+from ..storage import remove, sha256_of, swap_in, write_bytes
 from .config import DataConfig
 from .dataset import Dataset, Split
 from .mapped import MappedArray
 from .pour import FileSink, MemorySink, Poured, pour
 from .source import SPLITS, Origin, Progress, SplitName
 
-FORMAT = 2
+FORMAT = 3
 RESIDENT_BYTES = 2_000_000_000
 _SPEC: TypeAdapter[Any] = TypeAdapter(DataSpec)
 _DECODING = ("size", "fit", "color", "holdout", "seed", "skip_broken")
@@ -129,8 +129,8 @@ def _write(folder: Path, origin: Origin, progress: Progress | None) -> None:
         labels = poured.labels[split]
         if labels is not None:
             np.save(folder / f"{split}.y.npy", labels, allow_pickle=False)
-    sizes = {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
-    meta = _meta(origin, source.spec, poured) | {"files": sizes}
+    files = {file.name: _stamp(file) for file in sorted(folder.iterdir())}
+    meta = _meta(origin, source.spec, poured) | {"files": files}
     write_bytes(folder / "meta.json", json.dumps(meta, indent=2).encode())
 
 
@@ -149,13 +149,13 @@ def _open(folder: Path, config: DataConfig) -> Dataset | None:
     """The data set in a cache folder; None when it is absent, damaged or of another format."""
     try:
         meta = json.loads((folder / "meta.json").read_bytes())
-        sizes: dict[str, int] = meta["files"]
-        if any((folder / name).stat().st_size != size for name, size in sizes.items()):
-            return None
+        files: dict[str, dict[str, Any]] = meta["files"]
         resident = config.resident
         if resident is None:
-            resident = sum(sizes.values()) <= RESIDENT_BYTES
-        train, test = (_open_split(folder, split, resident, sizes) for split in SPLITS)
+            resident = sum(file["size"] for file in files.values()) <= RESIDENT_BYTES
+        if not all(_is_whole(folder / name, file, resident) for name, file in files.items()):
+            return None
+        train, test = (_open_split(folder, split, resident, files) for split in SPLITS)
         spec = _SPEC.validate_json(json.dumps(meta["spec"]))
         notes = tuple(meta["notes"])
         return Dataset(meta["name"], spec, train, test, meta["fingerprint"], notes)
@@ -163,10 +163,26 @@ def _open(folder: Path, config: DataConfig) -> Dataset | None:
         return None
 
 
-def _open_split(folder: Path, split: str, resident: bool, sizes: dict[str, int]) -> Split:
+def _stamp(file: Path) -> dict[str, Any]:
+    """What a file of the cache is known by."""
+    state = file.stat()
+    return {"size": state.st_size, "changed": state.st_mtime_ns, "sha256": sha256_of(file)}
+
+
+def _is_whole(file: Path, stamp: dict[str, Any], resident: bool) -> bool:
+    """Whether a file is what was written: by its SHA-256 where it is read as a whole, else by its time."""
+    state = file.stat()
+    if state.st_size != stamp["size"]:
+        return False
+    return (
+        sha256_of(file) == stamp["sha256"] if resident else state.st_mtime_ns == stamp["changed"]
+    )
+
+
+def _open_split(folder: Path, split: str, resident: bool, files: Container[str]) -> Split:
     path = folder / f"{split}.x.npy"
     labels = None
-    if f"{split}.y.npy" in sizes:
+    if f"{split}.y.npy" in files:
         labels = np.load(folder / f"{split}.y.npy", allow_pickle=False)
     if resident:
         return Split(torch.from_numpy(np.load(path, allow_pickle=False)), _tensor(labels))

@@ -94,7 +94,8 @@ def decode(file: IO[bytes], config: DataConfig, grey: bool) -> np.ndarray:
         image.load()
         flat = _flatten(image).convert("L" if grey else "RGB")
         upright = flat.transpose(_TURNS[turn]) if turn in _TURNS else flat
-        pixels = np.asarray(fit_image(upright, config))
+    # Outside, since what goes wrong here is not the file's fault.
+    pixels = np.asarray(fit_image(upright, config))
     return pixels[None] if grey else pixels.transpose(2, 0, 1)
 
 

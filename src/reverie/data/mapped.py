@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import sys
 import weakref
 from pathlib import Path
 
@@ -31,8 +32,7 @@ class MappedArray:
     def __init__(self, path: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         weakref.finalize(self, os.close, self._file)
-        # A private copy-on-write map is writable, as torch asks, and leaves the file alone.
-        self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_COPY)
+        self._map = _map(self._file)
         values = np.frombuffer(self._map, dtype, math.prod(shape), offset)
         self.x = torch.from_numpy(values.reshape(shape))
         self._path, self._offset = path, offset
@@ -68,3 +68,15 @@ class MappedArray:
         if places and not -count <= min(places) <= max(places) < count:
             raise IndexError(f"index {min(places)} to {max(places)} of {count} samples")
         return [place % count for place in places]
+
+
+def _map(file: int) -> mmap.mmap:
+    """A private map of a whole file: writable, as torch asks, and what is written stays out of the file.
+
+    Linux promises memory for all of a writable map, and refuses one of more than there is, unless it is
+    told that none will be needed.
+    """
+    if not hasattr(mmap, "MAP_PRIVATE"):  # Windows
+        return mmap.mmap(file, 0, access=mmap.ACCESS_COPY)
+    unreserved = getattr(mmap, "MAP_NORESERVE", 0x4000) if sys.platform == "linux" else 0
+    return mmap.mmap(file, 0, flags=mmap.MAP_PRIVATE | unreserved)

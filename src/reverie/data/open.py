@@ -13,7 +13,7 @@ from .cache import in_memory, open_or_build
 from .config import DataConfig
 from .dataset import Dataset
 from .embedded import SHA256, read_mnist
-from .entries import FolderEntries, ZipEntries, is_picture_name
+from .entries import FolderEntries, ZipEntries, is_picture_name, printable
 from .idx import idx_files, is_idx_folder, read_idx
 from .images import read_images
 from .rowfile import reading
@@ -47,11 +47,19 @@ def absolute(source: str) -> str:
 
     Raises:
         ConfigError: It is empty.
-        DataError: No system takes such a path.
+        DataError: No system takes such a path, or settings cannot carry it.
     """
     path = path_of(source)
     with reading(source):
-        return source if source in NAMES or not path.exists() else str(path)
+        found = source if source in NAMES or not path.exists() else str(path)
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{printable(found)}: a path that is not UTF-8, and settings are written in that; rename it, "
+            "or give a link to it"
+        ) from None
+    return found
 
 
 def stated(source: str) -> str:
