@@ -6,18 +6,18 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import recipes, verbs
+from . import recipes
 from .artifact import load_model
 from .comparison import Comparison, compare
 from .comparison.page import write_comparison
-from .data.open import absolute
 from .display import for_a_person
 from .errors import ConfigError
 from .evaluation import evaluate
 from .monitor import Listener
-from .preparing import prepare
+from .preparing import assignments
 from .protocol import Protocol
-from .runs import RunFolder, is_run, judged_at_its_end
+from .repeating import make_run
+from .runs import RunFolder
 
 
 def bench(
@@ -61,7 +61,7 @@ def bench(
         for name in names:
             folder = RunFolder(Path(out) / f"{name}-seed{seed}")
             listener.said(f"{len(made) + 1} of {total}: {name}, seed {seed}")
-            _train(folder, name, data, budget, seed, listener)
+            make_run(folder, name, data, assignments(budget, None, seed=seed), listener)
             if not judged(folder):
                 evaluate(folder.path, listener=listener)
             made.append(folder.path)
@@ -76,31 +76,3 @@ def judged(folder: RunFolder) -> bool:
     data = [tree.get("data", {}).get("fingerprint") for tree in (metrics, made)]
     same = metrics.get("protocol") == Protocol().to_dict() and data[0] == data[1]
     return same and metrics.get("model_sha256") == load_model(folder.path)[1].weights
-
-
-def _train(
-    folder: RunFolder, name: str, data: str, budget: str | None, seed: int, listener: Listener
-) -> None:
-    if not is_run(folder.path):
-        verbs.train(name, data=data, budget=budget, seed=seed, out=folder.path, listener=listener)
-        return
-    _check(folder, name, data, budget)
-    if not judged_at_its_end(folder):
-        verbs.resume(folder.path, listener=listener)
-
-
-def _check(folder: RunFolder, name: str, data: str, budget: str | None) -> None:
-    """Refuses a folder that an earlier call filled with something else."""
-    config, made = folder.read(folder.config), folder.read(folder.provenance)
-    budget = budget or prepare(name, data, (), Listener()).config.train.budget
-    found = {
-        "recipe": (config.get("recipe"), name),
-        "data": (config.get("data", {}).get("source"), absolute(data)),
-        "budget": (made.get("budget_given"), budget),
-    }
-    for what, (there, asked) in found.items():
-        if there != asked:
-            raise ConfigError(
-                f"{folder.path} was made with {what} {there!r}, and now it is {asked!r}; "
-                "choose another --out"
-            )

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import recipes, verbs
-from .config import to_tree
+from . import recipes
 from .errors import ConfigError
 from .monitor import Listener
-from .preparing import prepare, read_config
 from .records import number
-from .runs import RunFolder, is_run, judged_at_its_end
+from .repeating import make_run
+from .runs import RunFolder
 from .sessions import sessions
 from .storage import write_text
 
@@ -61,7 +60,7 @@ class Verified:
         path = Path(inspect.getsourcefile(function) or "")
         if "site-packages" in path.parts or not path.is_file():
             raise ConfigError(f"{path}: recipes are written down in a source checkout only")
-        source = path.read_text()
+        source = path.read_text(encoding="utf-8")
         start = source.index(f"def {function.__name__}(")
         head, body = source[:start], source[start:]
         for key, text in (("Takes", self.takes), ("Expect", self.expect)):
@@ -99,28 +98,9 @@ def clock(seconds: float) -> str:
 
 
 def _one(name: str, seed: int, data: str, listener: Listener) -> RunFolder:
-    path = Path("runs") / "verify" / f"{name}-{Path(data).name}-seed{seed}"
-    folder = RunFolder(path)
-    if is_run(path):
-        _check(folder, name, seed, data)
-        if not judged_at_its_end(folder):
-            verbs.resume(path, listener=listener)
-        return folder
-    return verbs.train(name, data=data, out=path, seed=seed, listener=listener).folder
-
-
-def _check(folder: RunFolder, name: str, seed: int, data: str) -> None:
-    """Refuses a run of an earlier call whose settings the recipe does not have any more."""
-    there = to_tree(read_config(folder))
-    asked = to_tree(prepare(name, data, [f"train.seed={seed}"], Listener()).config)
-    # A run has its budget in steps, and how it was given elsewhere.
-    there["train"]["budget"] = folder.read(folder.provenance).get("budget_given")
-    unlike = [part for part in asked if there[part] != asked[part]]
-    if unlike:
-        raise ConfigError(
-            f"{folder.path} was made with other settings ({', '.join(unlike)}) than the recipe "
-            f"{name!r} has on {data} now; remove it, and it is run again"
-        )
+    folder = RunFolder(Path("runs") / "verify" / f"{name}-{Path(data).name}-seed{seed}")
+    make_run(folder, name, data, [f"train.seed={seed}"], listener)
+    return folder
 
 
 def _metrics(folder: RunFolder) -> list[str]:

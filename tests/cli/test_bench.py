@@ -47,9 +47,7 @@ def test_another_budget_is_refused_in_a_line(benched, reverie, pictures):
     command[command.index("2 steps")] = "3 steps"
     said = reverie(*command)
     assert said.code == 2 and said.err.count("\n") == 1
-    assert (
-        "was made with budget '2 steps', and now it is '3 steps'; choose another --out" in said.err
-    )
+    assert "was made with train.budget=2 steps, and now it is 3 steps; remove that" in said.err
 
 
 @pytest.mark.parametrize(
