@@ -41,10 +41,44 @@ def test_a_precision_that_was_asked_for_is_taken():
 def test_every_worker_has_the_gpu_of_its_own_number(rank, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     if rank is not None:
         monkeypatch.setenv("LOCAL_RANK", rank)
     assert hardware.pick_device("auto") == torch.device("cuda", expected)
+
+
+def test_a_worker_without_a_gpu_of_its_own_is_told_how_many_there_are(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(
+        ConfigError, match=r"this machine has 1; write --workers 1, or --device cpu"
+    ):
+        hardware.pick_device("auto")
+
+
+def test_several_workers_do_not_take_a_device_that_they_cannot_talk_from(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert hardware.pick_device("auto") == torch.device("mps")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert hardware.pick_device("auto") == torch.device("cpu")
+    with pytest.raises(ConfigError, match="device is 'mps', and this machine has cpu"):
+        hardware.pick_device("mps")
+
+
+def test_work_on_the_processor_leaves_the_gpu_alone(monkeypatch):
+    """A GPU that is broken, or another's, must not stop it."""
+
+    def touched(*_):
+        raise AssertionError("the GPU was touched")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", touched)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", touched)
+    hardware.forget_peak_memory(torch.device("cpu"))
+    with pytest.raises(AssertionError):
+        hardware.forget_peak_memory(torch.device("cuda", 0))
 
 
 @pytest.mark.skipif(
@@ -52,14 +86,14 @@ def test_every_worker_has_the_gpu_of_its_own_number(rank, expected, monkeypatch)
 )
 def test_the_peak_of_one_run_is_not_that_of_the_next():
     """256 MiB that are freed before the next begins."""
-    hardware.forget_peak_memory()
     cpu = torch.device("cpu")
+    hardware.forget_peak_memory(cpu)
     before = hardware.peak_memory(cpu)
     held = torch.ones(2**26)
     first = hardware.peak_memory(cpu)
     assert first - before >= 250 and held.sum() == 2**26
     del held
-    hardware.forget_peak_memory()
+    hardware.forget_peak_memory(cpu)
     assert hardware.peak_memory(cpu) < first - 200
 
 

@@ -34,6 +34,8 @@ def pick_device(device: Device) -> torch.device:
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        here["mps"] = False  # no backend of torch.distributed reads its memory
     if device == "auto":
         device = "cuda" if here["cuda"] else "mps" if here["mps"] else "cpu"
     if not here[device]:
@@ -45,7 +47,14 @@ def pick_device(device: Device) -> torch.device:
 def _own_gpu() -> int:
     """The GPU of this worker among those that torchrun started, else the current one."""
     rank = os.environ.get("LOCAL_RANK")
-    return torch.cuda.current_device() if rank is None else int(rank)
+    if rank is None:
+        return torch.cuda.current_device()
+    if int(rank) >= (count := torch.cuda.device_count()):
+        raise ConfigError(
+            f"worker {rank} has no GPU of its own: this machine has {count}; "
+            f"write --workers {count}, or --device cpu"
+        )
+    return int(rank)
 
 
 LARGE_MATRIX = 2**18
@@ -103,12 +112,12 @@ def keep_freed_memory() -> None:
         mallopt(-2, 64 << 20)
 
 
-def forget_peak_memory() -> None:
+def forget_peak_memory(device: torch.device) -> None:
     """Begins `peak_memory` anew, where the system can: a process may train one run after another."""
     gc.collect()
-    if torch.cuda.is_available():
+    if device.type == "cuda":
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(device)
     with suppress(OSError, AttributeError, TypeError):
         # What `keep_freed_memory` kept of the run before would be counted with this one's.
         ctypes.CDLL(None).malloc_trim(0)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from . import recipes
 from .budget import parse
@@ -99,10 +100,22 @@ def assemble(config: Config, listener: Listener, dataset: Dataset | None = None)
 
 
 def build(config: Config, dataset: Dataset, device: torch.device) -> Model:
-    """The model with the first weights of its seed, laid out for speed on its device."""
+    """The model with the first weights of its seed, laid out for speed on its device.
+
+    Raises:
+        ConfigError: It lacks something in the data, or is of sizes that no memory has.
+    """
     torch.manual_seed(mix(config.train.seed, 0))
-    model = config.model.build(dataset.spec).to(device)
-    return laid_out(model)
+    try:
+        model = config.model.build(dataset.spec)
+    except (TypeError, OverflowError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]  # PyTorch's own go on with its C++ frames
+        if isinstance(error, RuntimeError) and "overflow" not in reason:
+            raise
+        raise ConfigError(
+            f"model: no network can be made so large; write smaller sizes ({reason})"
+        ) from None
+    return laid_out(model.to(device))
 
 
 def read_config(folder: RunFolder) -> Config:
@@ -158,16 +171,23 @@ def measured_steps(state: State, plan: Plan, seconds: float) -> int:
     """How many steps fit into a wall time: a run that may be forgotten is timed for a few seconds."""
     begun = time.perf_counter()
     trial, times = min(3.0, 0.05 * seconds), [0.0]
-    train_step(state, plan)  # the first step warms up
+    values = train_step(state, plan)  # the first step warms up
     while not plan.world.any(5 * sum(times) > trial):
+        _wait_for(values)
         first = time.perf_counter()
         for _ in range(5):
-            train_step(state, plan)
+            values = train_step(state, plan)
+        _wait_for(values)
         times.append((time.perf_counter() - first) / 5)
     # Pictures and checkpoints take their share of the time as well.
     left = max(seconds - (time.perf_counter() - begun), 0.5 * seconds) * 0.95
     # The median, since what else the machine did in these seconds will not go on.
     return max(1, int(left / statistics.median(times[1:])))
+
+
+def _wait_for(values: Mapping[str, Tensor]) -> None:
+    """Returns when a step is done: a GPU is only told what to do, and works behind."""
+    next(iter(values.values())).item()
 
 
 def session(prepared: Prepared, world: World) -> dict[str, Any]:

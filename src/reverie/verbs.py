@@ -78,7 +78,7 @@ class Run:
     def _repr_html_(self) -> str:
         if not self.folder.report.exists():
             return html.escape(repr(self))
-        page = html.escape(self.folder.report.read_text())
+        page = html.escape(self.folder.report.read_text(encoding="utf-8"))
         return f'<iframe srcdoc="{page}" style="width: 100%; height: 50rem; border: 0"></iframe>'
 
 
@@ -231,14 +231,16 @@ def _fit(folder: RunFolder, prepared: Prepared, world: World, listener: Listener
         other = note_session(folder, before, session(prepared, world))
         if other:
             listener.said(f"the run goes on elsewhere than before: {other}")
-    forget_peak_memory()
+    forget_peak_memory(prepared.device)
     fitting.go()
+    # Judging may take longer than workers wait for each other: only the leading one stays.
+    world.wait()
+    leave()
     if world.leads:
         if state.step > before or "finished" not in folder.read(folder.provenance):
             note_cost(folder, fitting.seconds, prepared.device)
         with stoppable(f"{UNJUDGED}. Go on with: reverie resume {shlex.quote(str(run.path))}"):
             finish(run, prepared.dataset, listener)
-    world.wait()
     return run
 
 

@@ -115,7 +115,8 @@ def explain(error: ReverieError | OSError | RuntimeError | MemoryError) -> int:
     elif isinstance(error, MemoryError) or ran_out_of_memory(error):
         code, text = 1, f"{NO_MEMORY} ({str(error).partition(chr(10))[0] or 'MemoryError'})"
     elif workers.is_loss(error):
-        typer.echo(f"worker {os.environ.get('RANK')}: lost the others", err=True)
+        reason = workers.reason_of(error)
+        typer.echo(f"worker {os.environ.get('RANK')}: lost the others ({reason})", err=True)
         return 1
     else:
         raise error

@@ -71,5 +71,12 @@ def refused() -> int:
 
 
 def is_loss(error: RuntimeError) -> bool:
-    """Whether an error says no more than that another worker is gone."""
+    """Whether an error may come of another worker being gone; starting again then helps."""
     return "TORCHELASTIC_RUN_ID" in os.environ and any(word in str(error) for word in LOST)
+
+
+def reason_of(error: RuntimeError) -> str:
+    """What such an error says: its first line, and what nccl names as the last thing that went wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [repr(error)]
+    last = next((i for i, line in enumerate(lines) if line.startswith("Last error")), None)
+    return "; ".join([lines[0], *([] if last is None else lines[last : last + 2])])

@@ -46,5 +46,6 @@ def mmd(x: Tensor, y: Tensor, scale: float) -> Tensor:
 def _kernel(a: Tensor, b: Tensor, scale: float) -> Tensor:
     # The differences, not a @ b, keep the diagonal exactly zero.
     distance = (a[:, None] - b[None]).square().sum(2)
-    scales = scale * torch.tensor([0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0], device=a.device)
-    return (scales[:, None, None] / (scales[:, None, None] + distance)).sum(0)
+    # Numbers, not a tensor of them: a GPU would be waited for while it is handed over.
+    widths = [scale * width for width in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
+    return torch.stack([width / (width + distance) for width in widths]).sum(0)
