@@ -70,7 +70,7 @@ def test_what_is_no_budget_is_refused_with_examples(text):
 
 @pytest.mark.parametrize("text", ["0 steps", "0.0 epochs", "0s", "1e999 steps"])
 def test_nothing_and_for_ever_are_refused(text):
-    with pytest.raises(ConfigError, match="must be finite and above zero"):
+    with pytest.raises(ConfigError, match="must be above zero and below"):
         parse(text)
 
 

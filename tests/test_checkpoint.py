@@ -142,7 +142,7 @@ def test_a_save_that_fails_keeps_both_and_leaves_nothing_behind(folder, monkeypa
 
 
 def test_what_a_killed_process_left_is_passed_over_and_removed(folder):
-    for name in (".step-0000000006.123.part", ".model.safetensors.123.part"):
+    for name in (".step-0000000006.99999999.part", ".model.safetensors.123.part"):
         (folder / name).mkdir()
         (folder / name / "state.safetensors").write_bytes(b"half")
     (folder / ".tmpAb12Cd").write_bytes(b"half")  # safetensors writes here first

@@ -171,7 +171,7 @@ def test_entries_of_lists_are_reached_by_number():
         ("train.batch=soon", "train.batch is 'soon'; expected integer"),
         ("train.batch=1.5", "train.batch is 1.5; expected integer"),
         ("train.batch=true", "train.batch is True; expected integer"),
-        ("train.batch=0", "train.batch is 0; expected greater than 0"),
+        ("train.batch=0", "train.batch is 0; expected greater than or equal to 1"),
         ("train.optimizer.kind=[1]", "train.optimizer.kind is '[1]'; choose one of adam"),
         ("train.players=sgd", "train.players is 'sgd'; expected "),
         ("train.players.critic.lr=-0.1", "train.players.critic.lr is -0.1; expected"),
@@ -228,7 +228,7 @@ def test_every_mistake_is_named_at_once():
         from_tree(Config, tree, "config.json")
     for message in (
         "config.json.model.latent is 'many'; expected integer",
-        "config.json.train.batch is -1; expected greater than 0",
+        "config.json.train.batch is -1; expected greater than or equal to 1",
         "config.json.train.bach does not exist; did you mean 'batch'?",
     ):
         assert message in str(caught.value)

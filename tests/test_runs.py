@@ -85,7 +85,7 @@ def test_new_runs_are_numbered_and_never_share_a_folder(tmp_path, monkeypatch):
 def test_a_folder_of_ones_own_may_exist_if_it_is_empty(tmp_path):
     (tmp_path / "own").mkdir()
     assert new_run(str(tmp_path / "own"), "vae", "mnist").path == tmp_path / "own"
-    (tmp_path / "own" / ".config.json.12.part").write_text(
+    (tmp_path / "own" / ".config.json.99999999.part").write_text(
         "{"
     )  # of a process that was killed at its start
     assert new_run(str(tmp_path / "own"), "vae", "mnist").path == tmp_path / "own"
@@ -116,6 +116,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"file/run: cannot be made \(Not a directory\)"):
         new_run(str(tmp_path / "file" / "run"), "vae", "mnist")
+
+
+def test_a_folder_of_runs_that_leads_nowhere_is_named(tmp_path, monkeypatch):
+    """A link to a disk that is not there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").symlink_to(tmp_path / "unmounted")
+    with pytest.raises(StorageError, match=r"^runs: cannot be made"):
+        new_run(None, "vae", "mnist")
 
 
 def test_runs_are_found_by_path_and_by_name(tmp_path, monkeypatch):
@@ -260,6 +268,6 @@ def test_a_lock_keeps_a_second_process_out_and_ends_with_its_holder(run, tmp_pat
 def test_who_holds_the_lock_removes_what_the_dead_left(run):
     for folder in (run.path, run.checkpoint, run.samples):
         folder.mkdir(exist_ok=True)
-        (folder / ".x.123.part").write_text("half")
+        (folder / ".x.99999999.part").write_text("half")
     with run.locked():
         assert not list(run.path.rglob("*.part"))

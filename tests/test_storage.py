@@ -4,6 +4,8 @@ import errno
 import hashlib
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -114,9 +116,9 @@ def test_a_folder_is_swapped_in_whole(tmp_path):
 
 
 def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
-    (tmp_path / ".model.json.123.part").write_bytes(b"half")
-    (tmp_path / ".step-1.9.part").mkdir()
-    (tmp_path / ".step-1.9.part" / "x").write_bytes(b"half")
+    (tmp_path / ".model.json.99999999.part").write_bytes(b"half")
+    (tmp_path / ".step-1.99999999.part").mkdir()
+    (tmp_path / ".step-1.99999999.part" / "x").write_bytes(b"half")
     for name in ("model.json", ".lock", "notes.part"):
         (tmp_path / name).write_bytes(b"kept")
     remove_leftovers(tmp_path)
@@ -253,3 +255,15 @@ def test_tensors_without_their_digest_are_refused(tmp_path, digest):
     save_tensors({"a": torch.zeros(1)}, path)
     with pytest.raises(ModelFileError, match="SHA-256"):
         read_tensors(path, digest)
+
+
+def test_what_a_living_process_writes_is_no_leftover(tmp_path):
+    """A second process may write a picture into a folder that this one has locked."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as alive:
+        for process in (dead.pid, alive.pid, os.getpid()):
+            (tmp_path / f".x.png.{process}.part").touch()
+        remove_leftovers(tmp_path)
+        alive.communicate()
+    assert [path.name for path in tmp_path.iterdir()] == [f".x.png.{alive.pid}.part"]

@@ -22,6 +22,9 @@ _UNITS: dict[str, tuple[Unit, float]] = {
     **dict.fromkeys(["h", "hour", "hours"], ("seconds", 3600.0)),
 }
 _PREFIX = {"": 1.0, "k": 1e3, "M": 1e6}
+MOST = 1e15
+"""Of any unit: more than a machine lives for, and a number of steps that is counted exactly."""
+
 _FORM = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*([kM]?)\s*([a-z]+)\s*")
 
 
@@ -57,8 +60,8 @@ def parse(text: str) -> Amount:
         )
     unit, scale = _UNITS[match[3]]
     value = float(match[1]) * _PREFIX[match[2]] * scale
-    if not 0 < value < math.inf:
-        raise ConfigError(f"train.budget is {text!r}; it must be finite and above zero")
+    if not 0 < value < MOST:
+        raise ConfigError(f"train.budget is {text!r}; it must be above zero and below {MOST:g}")
     return Amount(value, unit)
 
 

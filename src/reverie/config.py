@@ -188,7 +188,7 @@ def _defaults(member: type[Section], kind: str) -> dict[str, Any]:
 def _literal(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # of thousands of digits, or of brackets
         return text
 
 

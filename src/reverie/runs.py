@@ -109,7 +109,7 @@ class RunFolder:
             ) from None
         except OSError as error:
             raise StorageError(f"{self.path}: cannot be written ({error.strerror})") from None
-        # Whoever holds the lock is alone here: what lies half written is of the dead.
+        # Nobody else trains or judges here; what lies half written by a process that is gone goes.
         for folder in (self.path, self.checkpoint, self.samples):
             remove_leftovers(folder)
         try:
@@ -142,10 +142,11 @@ def _make_run(out: str | None, recipe: str, data: str) -> RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         return RunFolder(path)
     base, number = Path("runs") / f"{recipe}-{data}", 1
+    base.parent.mkdir(parents=True, exist_ok=True)
     while True:
         path = base if number == 1 else base.with_name(f"{base.name}-{number}")
         try:
-            path.mkdir(parents=True)
+            path.mkdir()
             return RunFolder(path)
         except FileExistsError:
             number += 1

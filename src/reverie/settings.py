@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -14,6 +14,9 @@ from .hardware import Device, Precision
 from .models import AutoencoderConfig, ModelConfig
 from .optim import Adam, Optimizer
 
+MOST = 2**20
+"""Of samples in a batch: more is a slip of the hand."""
+
 
 class TrainConfig(Section):
     """How long and how fast to train."""
@@ -22,9 +25,9 @@ class TrainConfig(Section):
 
     budget: Budget = "10 epochs"
     """How long: "10 epochs", "5000 steps", "2M samples", or a wall time such as "2m"."""
-    batch: PositiveInt = 64
+    batch: Annotated[int, Field(ge=1, le=MOST)] = 64
     """Samples in a global batch, over all workers and micro-batches."""
-    accumulate: PositiveInt = 1
+    accumulate: Annotated[int, Field(ge=1, le=MOST)] = 1
     """Micro-batches that a batch is computed in, to save memory."""
     optimizer: Optimizer = Adam()
     """The optimizer of every network."""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+PART = re.compile(r"\..*\.(\d+)\.part")
+"""How a file is called while the process of that number writes it."""
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Replaces `path` by `data` in one step; a crash leaves the old file or the new one.
 
@@ -69,8 +73,22 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def half_written(folder: Path) -> set[Path]:
-    """What a process that was killed left of its own writing."""
-    return set(folder.glob(".*.[0-9]*.part"))
+    """What a process that was killed left of its own writing; what another still writes is not of it."""
+    parts = ((part, PART.fullmatch(part.name)) for part in folder.glob(".*.part"))
+    return {part for part, named in parts if named and not _lives(int(named[1]))}
+
+
+def _lives(process: int) -> bool:
+    """Whether another process of this number is there; No where asking would end it, as on Windows."""
+    if process == os.getpid() or os.name == "nt":
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def sha256_of(path: Path) -> str:
@@ -80,7 +98,9 @@ def sha256_of(path: Path) -> str:
 
 
 def _force(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    if os.name == "nt" and path.is_dir():
+        return  # Windows has no way to force a folder
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

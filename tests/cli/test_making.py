@@ -219,7 +219,7 @@ REFUSED = [
     ([*TRAIN, "model.bta=3"], 2, "model.bta does not exist; did you mean 'beta'?"),
     ([*TRAIN, "model.beta"], 2, "'model.beta' is not an override; write it as path=value"),
     ([*TRAIN, "model.beta=x"], 2, "model.beta is 'x'; expected number"),
-    ([*TRAIN, "train.batch=0"], 2, "train.batch is 0; expected greater than 0"),
+    ([*TRAIN, "train.batch=0"], 2, "train.batch is 0; expected greater than or equal to 1"),
     ([*TRAIN, "data.sourc=x"], 2, "data.sourc does not exist; did you mean 'source'?"),
     ([*TRAIN, "model.posterior=gausian"], 2, "did you mean"),
     (
@@ -233,6 +233,15 @@ REFUSED = [
         "train.batch is 64, which 1 workers x 3 micro-batches cannot share evenly; write train.batch=63",
     ),
     ([*TRAIN, "model.latent=1000000000000"], 1, "not enough memory; write a smaller train.batch"),
+    ([*TRAIN, f"model.latent=1{'0' * 20}"], 2, "model: no network can be made so large"),
+    ([*TRAIN, f"train.batch=1{'0' * 20}"], 2, "expected less than or equal to 1048576"),
+    ([*TRAIN, "model.latent=" + "[" * 3000], 2, "model.latent is '[["),
+    ([*TRAIN, f"model.latent={'9' * 5000}"], 2, "model.latent is '999"),
+    (
+        ["train", "vae", "--data", "DATA", "--budget", "1e305epochs"],
+        2,
+        "it must be above zero and below 1e+15",
+    ),
     ([*TRAIN, "--budget", "2m"], 2, "budget and steps are both given; write one of them"),
     (
         [*TRAIN, "--budget", "2m", "--dry-run"],
