@@ -21,7 +21,7 @@ from .runs import RunFolder
 
 
 def bench(
-    names: Sequence[str],
+    names: str | Sequence[str],
     *,
     data: str = "mnist",
     budget: str | None = None,
@@ -46,6 +46,7 @@ def bench(
         ConfigError: A recipe does not exist, or is named twice, or the folder holds runs of something else.
     """
     listener = listener or for_a_person()
+    names = [names] if isinstance(names, str) else names
     if not names:
         raise ConfigError(f"name a recipe or several: {', '.join(recipes.names())}")
     for name in names:

@@ -196,7 +196,7 @@ class Fitting:
         """Saves and leaves, with the command that goes on."""
         self.keep(final=True)
         size, step, last = self.plan.world.size, self.state.step, self.plan.steps
-        came = UNJUDGED if step == last else f"stopped at step {step} of {last}, saved"
+        came = UNJUDGED if step == last else f"stopped at step {step:,} of {last:,}, saved"
         command = "reverie resume" if size == 1 else f"reverie launch --workers {size} resume"
         raise InterruptedRunError(
             f"{came}. Go on with: {command} {shlex.quote(str(self.run.path))}",

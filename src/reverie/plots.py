@@ -139,7 +139,10 @@ def plane(
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
     axes.margins(0.2)
-    _legend(axes)
+    # Outside: inside, a handle is a dot like those it explains.
+    made.legend(
+        loc="outside lower center", ncols=3, prop={"family": families(), "size": 8}, frameon=False
+    )
     return png(made)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,11 @@ def prepare(
 ) -> Prepared:
     """Opens the data, asks the recipe, applies overrides, and builds the model: nothing is written."""
     found = recipes.find(recipe)
+    if not isinstance(data, str | os.PathLike | DataConfig):
+        raise ConfigError(
+            f"data is of type {type(data).__name__}; give a name, a path (of an array that was saved with "
+            "np.save, say) or a DataConfig"
+        )
     if renamed := [text for text in overrides if text.startswith("recipe=")]:
         raise ConfigError(f"{renamed[0]}: the recipe is named by itself, here {recipe!r}")
     source = data if isinstance(data, DataConfig) else DataConfig(source=str(data))

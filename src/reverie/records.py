@@ -144,6 +144,8 @@ def spread_of(error: float) -> str:
 
 
 def _rounded(value: float, digits: int) -> str:
+    if float(value).is_integer() and 1e6 <= abs(value) < 1e12:
+        return f"{value:,.0f}"  # a count
     if value != 0 and not 1e-3 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}"
     # Python writes an exponent from 10 to the digits on, which rounding may reach.

@@ -136,7 +136,9 @@ def _make_run(out: str | None, recipe: str, data: str) -> RunFolder:
         path = Path(out)
         # What a killed process left half written goes once the run is locked, and nobody else's before.
         left = half_written(path) | {path / name for name in BEFORE}
-        if path.is_file() or (path.is_dir() and set(path.iterdir()) - left):
+        if path.is_file():
+            raise ConfigError(f"--out {out} is a file; choose a folder")
+        if path.is_dir() and set(path.iterdir()) - left:
             hint = f"`reverie resume {out}` goes on with it; " if is_run(path) else ""
             raise ConfigError(f"--out {out} is not empty; {hint}choose another folder")
         path.mkdir(parents=True, exist_ok=True)
@@ -189,6 +191,8 @@ def find_run(name: str | os.PathLike[str]) -> RunFolder:
     Raises:
         ConfigError: There is none; the message names the closest.
     """
+    if not isinstance(name, str | os.PathLike):
+        raise ConfigError(f"a run is named by its folder; found {name!r}")
     if found := run_named(name):
         return found
     here = [str(path) for path in list_runs(Path(name).parent)] or map(
@@ -206,6 +210,12 @@ def list_runs(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and is_run(path))
 
 
+def _saved(folder: RunFolder) -> int:
+    """The step of the newest checkpoint, by its name."""
+    steps = [path.name.removeprefix("step-") for path in folder.checkpoint.glob("step-*")]
+    return max((int(step) for step in steps if step.isdecimal()), default=0)
+
+
 def summary(path: Path) -> dict[str, Any]:
     """What a list of runs says of one: its recipe, how far it came, and its first numbers.
 
@@ -218,7 +228,7 @@ def summary(path: Path) -> dict[str, Any]:
         folder.read_log(),
     )
     records = _part(metrics, "records", list)
-    step = int(log[-1]["step"]) if log else 0
+    step = max(int(log[-1]["step"]) if log else 0, _saved(folder))
     planned = _planned(config)
     done = records and judged_at_its_end(folder)
     state = "finished" if done else f"step {step:,}" + (f" of {planned:,}" if planned else "")

@@ -227,6 +227,8 @@ def _fit(folder: RunFolder, prepared: Prepared, world: World, listener: Listener
     run = Run(folder, config)
     fitting.resume()
     before = state.step
+    if world.leads and before >= steps:
+        listener.said(f"all {steps:,} steps were taken before; nothing is trained")
     if world.leads and 0 < before < steps:
         other = note_session(folder, before, session(prepared, world))
         if other:

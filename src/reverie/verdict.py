@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -55,8 +56,11 @@ def likelihood_lines(found: Found) -> list[str]:
     if bounds:
         bound = max(bounds, key=lambda r: r["settings"]["draws"])
         gap = record["value"] - bound["value"]
+        # As if they were of other samples, which is more than the error of their difference.
+        noise = math.hypot(*(each["uncertainty"] or 0.0 for each in (record, bound)))
+        shown = gap > 2 * noise
         lost = (
-            f": the posterior's shape costs {number(gap)} of the ELBO or more" if gap > 0 else ""
+            f": the approximate posterior costs {number(gap)} of the ELBO or more" if shown else ""
         )
         lines.append(
             f"With {bound['settings']['draws']:,} draws the bound is {number(bound['value'])} nats{lost}."
@@ -91,7 +95,12 @@ def coverage_line(found: Found) -> str:
     others = "training data" not in beside
     reached = beside["equal distributions" if others else "training data"]
     share = coverage["value"] / max(reached, 1e-9)
-    degrees = {0.9: "nearly all of the data", 0.6: "much of the data", 0.3: "a part of the data"}
+    degrees = {
+        0.97: "nearly all of the data",
+        0.9: "most of the data",
+        0.6: "much of the data",
+        0.3: "a part of the data",
+    }
     words = next(
         (words for least, words in degrees.items() if share > least), "little of the data"
     )
@@ -151,7 +160,7 @@ def latent_lines(found: Found) -> list[str]:
     if "active units" in found:
         record = found["active units"]
         rate = found.get("held-out rate")
-        carried = f", carrying {number(rate['value'])} nats" if rate else ""
+        carried = f", carrying {number(rate['value'])} nats" if rate and record["value"] else ""
         total = record["reference"]["latents"]
         lines.append(f"{record['value']:.0f} of {total:.0f} latents are in use{carried}.")
     if "linear probe" in found:

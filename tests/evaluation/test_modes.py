@@ -67,7 +67,7 @@ def test_samples_of_the_law_reach_all_modes(name, toy, subject, families, sample
     assert 0 < kl.value < 3 * kl.reference["perfect samples"]
     assert (
         records["clusters reached"].value
-        >= records["clusters reached"].reference["held-out data"] - 3
+        >= records["clusters reached"].reference["training data"] - 3
     )
 
 

@@ -120,6 +120,15 @@ def test_random_codes_inform_about_nothing():
     assert abs(found.informativeness) < 0.05
 
 
+def test_a_factor_that_nothing_predicts_has_no_say():
+    """Two factors coded by two codes, and a third by noise: its weights, of nothing, would count too."""
+    factors = torch.cat([GRID[:, :2], drawn(1, len(GRID), 1).sign().long()], 1)
+    codes = torch.cat([CODES[:, :2], drawn(0, len(GRID), 4)], 1)
+    found = dci(codes, factors, seed=0)
+    assert float(found.predicted[2]) < 0.05
+    assert found.disentanglement > 0.95 and found.completeness > 0.95
+
+
 def test_dead_codes_have_no_importance():
     found = dci(torch.nn.functional.pad(CODES, (0, 1), value=0.1), GRID, seed=0)
     assert not found.importance[3].any() and found.disentanglement == pytest.approx(1, abs=1e-6)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from reverie.latent.posteriors import FixedGaussian
 from reverie.recipes import find
 from reverie.spec import Pixels
 
@@ -38,5 +39,10 @@ def test_latents_that_carry_nothing_are_called_collapsed_but_not_at_the_start():
     empty = {"elbo_rate": 0.01, "elbo_active": 0.0}
     assert health("vae", 0.05, **empty) == "the latents carry nothing yet"
     assert health("vae", 0.5, **empty).startswith("collapsed: the latents carry nothing")
+    # Of a fixed posterior each latent costs KL(N(0, s^2) || N(0, 1)) whatever it carries: 1.807 for 0.1.
+    config, _ = find("vae")(SPEC)
+    fixed = config.with_(latent=10, posterior=FixedGaussian(scale=0.1)).build(SPEC)
+    assert fixed.health({"elbo/rate": 18.08, "elbo/active": 0.0}, 0.5).startswith("collapsed")
+    assert "in use" in fixed.health({"elbo/rate": 19.0, "elbo/active": 2.0}, 0.5)
     full = {"elbo_rate": 25.0, "elbo_active": 12.0}
     assert health("vae", 0.5, **full) == "12 of 20 latents in use, carrying 25.0 nats"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -118,7 +119,7 @@ def show_run(run: Run, as_json: bool, quiet: bool) -> None:
         *(f"  {record}" for record in records if record.value is not None),
     ]
     lines += ["", f"report:  {relative_to_cwd(run.folder.report)}"]
-    path = relative_to_cwd(run.path)
+    path = shlex.quote(str(relative_to_cwd(run.path)))
     lines += [f"next:    {verb} {path}" for verb in next_verbs(run)]
     result = {"run": str(run.path), "report": str(run.folder.report), "records": run.metrics}
     show(result, lines, as_json, quiet)
@@ -142,13 +143,22 @@ def show_plan(prepared: Prepared, as_json: bool, quiet: bool) -> None:
     config, dataset = to_tree(prepared.config), prepared.dataset
     count = sum(p.numel() for p in prepared.model.parameters())
     facts = {
-        "data": f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} held-out "
-        f"samples of {tuple(dataset.spec.shape)}",
-        "parameters": f"{count:,}",
+        "data": {
+            "name": dataset.name,
+            "train": len(dataset.train),
+            "test": len(dataset.test),
+            "shape": list(dataset.spec.shape),
+        },
+        "parameters": count,
         "device": str(prepared.device),
         "precision": str(prepared.precision).removeprefix("torch."),
     }
-    lines = [*(f"{name:11}{text}" for name, text in facts.items()), ""]
+    found = (
+        f"{dataset.name}: {len(dataset.train):,} training and {len(dataset.test):,} held-out samples of "
+        f"{tuple(dataset.spec.shape)}"
+    )
+    said = {**facts, "data": found, "parameters": f"{count:,}"}
+    lines = [*(f"{name:11}{text}" for name, text in said.items()), ""]
     lines += [f"{path} = {value}" for path, value in flat(config)]
     lines += [
         "",

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from ..runs import RunFolder
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or its name in runs/.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print JSON for scripts; progress, where there is any, is a line before."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="The seed of the noise.")]
 Out = Annotated[

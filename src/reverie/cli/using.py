@@ -145,7 +145,8 @@ def encode(
     require(loaded.model, "encode")
     with listening(as_json, quiet) as listener:
         dataset = data_for(folder, loaded, data, listener)
-        path = Path(out) if out else folder.path / f"codes-{split}.npz"
+        whose = split if data is None else f"{dataset.name}-{split}"
+        path = Path(out) if out else folder.path / f"codes-{whose}.npz"
         count = write_codes(loaded, getattr(dataset, split), path, listener)
     report(path, count, as_json, quiet)
 
@@ -176,6 +177,8 @@ def held_out(
 
     with listening(as_json, quiet) as listener:
         split = data_for(folder, loaded, data, listener).test
+        if count > len(split):
+            listener.said(f"{len(split):,} samples are held out, and {count:,} were asked for")
     return to_range(drawn(split, count, seed).x)
 
 

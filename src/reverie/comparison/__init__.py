@@ -16,7 +16,9 @@ from .rows import Row, column, grouped
 from .table import Comparison
 
 
-def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
+def compare(
+    names: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+) -> Comparison:
     """Compares runs by what `evaluate` wrote down.
 
     Runs that differ in their seed alone are one row. Values of different data, extractors, sizes,
@@ -25,13 +27,7 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
     Raises:
         ConfigError: A name is no run, or none of the runs has been judged.
     """
-    folders: dict[str, RunFolder] = {}
-    # A shell's `runs/*` names every folder there, not only runs.
-    others = [name for name in names if Path(name).is_dir() and not run_named(name)]
-    for name in names if len(others) == len(names) else [n for n in names if n not in others]:
-        folder = find_run(name)
-        folders[_label(folder, folders)] = folder
-    notes = [f"{name}: passed over, no run" for name in others]
+    folders, notes = opened(one_or_many(names))
     trees = {name: folder.read(folder.metrics) for name, folder in folders.items()}
     judged = [name for name, tree in trees.items() if tree.get("records")]
     if not judged:
@@ -67,6 +63,28 @@ def compare(names: Sequence[str | os.PathLike[str]]) -> Comparison:
     best = leaders(each for each in shown if each.metric in whole)
     notes += [line for row in rows for line in _lacking(row, metrics)]
     return Comparison(rows, metrics, best, shown, notes)
+
+
+def opened(names: Sequence[str | os.PathLike[str]]) -> tuple[dict[str, RunFolder], list[str]]:
+    """The runs by the names that rows have, and what is to be said of the rest."""
+    # A shell's `runs/*` names every folder there, not only runs.
+    others = [name for name in names if Path(name).is_dir() and not run_named(name)]
+    notes = [f"{name}: passed over, no run" for name in others]
+    folders: dict[str, RunFolder] = {}
+    for name in names if len(others) == len(names) else [n for n in names if n not in others]:
+        folder = find_run(name)
+        if any(folder.path.resolve() == other.path.resolve() for other in folders.values()):
+            notes.append(f"{folder.path}: named twice, and counted once")
+        else:
+            folders[_label(folder, folders)] = folder
+    return folders, notes
+
+
+def one_or_many(
+    names: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+) -> Sequence[str | os.PathLike[str]]:
+    """Names as a sequence: a word alone is one name, not its letters."""
+    return [names] if isinstance(names, str | os.PathLike) else names
 
 
 def leading(pairs: list[Difference]) -> list[str]:

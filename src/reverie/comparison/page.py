@@ -24,7 +24,12 @@ EXPORTS: dict[str, Callable[[Comparison], str]] = {
 }
 PLANES = (
     ("recall", "precision", "Fidelity against diversity", "Up is fidelity, right is diversity."),
-    ("coverage", "density", "Density against coverage", "The same, less moved by outliers."),
+    (
+        "coverage",
+        "density",
+        "Density against coverage",
+        "Up is fidelity, right is diversity; less moved by outliers.",
+    ),
     (
         "authenticity",
         "C_T",
@@ -189,7 +194,7 @@ def provenance(table: Comparison) -> list[list[str]]:
     for row in table.rows:
         for folder in row.folders:
             made, judged = folder.read(folder.provenance), folder.read(folder.metrics)
-            data = made.get("data") or {}
+            data = judged.get("data") or made.get("data") or {}
             names.append(folder.path.name)
             facts.append(
                 {

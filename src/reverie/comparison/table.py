@@ -149,7 +149,8 @@ class Comparison:
         from rich.markup import escape as plain
         from rich.table import Table
 
-        table = Table(caption="* better than all others", caption_justify="left")
+        best = "* better than all others" if any(self.best.values()) else None
+        table = Table(caption=best, caption_justify="left")
         kinds = self.references() if references else []
         heads = [*self.runs, *kinds] if upright else self.metrics
         table.add_column("metric" if upright else "run", no_wrap=not upright)

@@ -125,7 +125,7 @@ def refuse_options(config: DataConfig, shape: tuple[int, ...], where: str) -> No
     if len(shape) == 1 and pictures_only:
         raise DataError(
             f"{where}: holds vectors of {shape[0]} numbers; data.size, data.color and "
-            "data.flip are for pictures, leave them out"
+            "data.flip are for pictures"
         )
     if len(shape) == 3 and config.color != "keep" and shape[0] not in (1, 3):
         raise DataError(

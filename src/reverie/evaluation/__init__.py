@@ -8,6 +8,7 @@ from typing import Unpack
 from ..data import DataConfig
 from ..data.dataset import Dataset
 from ..display import for_a_person
+from ..errors import ConfigError, did_you_mean
 from ..hardware import Device
 from ..loading import Loaded
 from ..monitor import Listener
@@ -46,6 +47,11 @@ def evaluate(
         ReverieError: The run, its model or the data cannot be used, the run's own data has changed since,
             or another process is at work there.
     """
+    for name in asked:
+        if name not in Protocol.__dataclass_fields__:
+            raise ConfigError(
+                f"{name} does not exist; {did_you_mean(name, Asked.__annotations__)}"
+            )
     protocol = Protocol(**asked)
     folder, listener = find_run(run), listener or for_a_person()
     try:

@@ -21,7 +21,7 @@ from ..metrics.latents import (
 )
 from ..models.base import Encoder
 from ..models.vae import VAE
-from ..records import Record
+from ..records import Record, number
 from ..training import looking
 from .doctor import diagnose
 from .subject import Subject, dashes
@@ -54,7 +54,8 @@ def posteriors(subject: Subject) -> list[Record]:
     prior = subject.loaded.config.prior.kind
     normal = prior == "standard_normal"
     # Against another prior, what a latent carries is not this KL.
-    cause = diagnose(subject, active.count, kl.value if normal else None)
+    above = kl.value - subject.model.least_kl if normal else None
+    cause = diagnose(subject, active.count, above)
     units = Record(
         metric="active units",
         value=float(active.count),
@@ -75,13 +76,20 @@ def posteriors(subject: Subject) -> list[Record]:
         n=len(mean),
         settings={"prior": prior},
     )
-    near = found.mutual_information > 0.9 * found.cap
+    width = found.information_above - found.mutual_information
+    wide = width > found.gap_error
     information = nats(
         metric="mutual information",
         value=found.mutual_information,
         uncertainty=found.information_error,
-        reference={"cap ln n": found.cap, "rate": found.rate},
-        warnings=("it lies near its cap: it says no more than that it is large",) if near else (),
+        reference={
+            "cap ln n": found.cap,
+            "upper bound": found.information_above,
+            "rate": found.rate,
+        },
+        warnings=("this is a lower bound, and its upper one is far: more samples",)
+        if wide
+        else (),
     )
     gap = nats(
         metric=GAP,
@@ -90,8 +98,9 @@ def posteriors(subject: Subject) -> list[Record]:
         uncertainty=found.gap_error,
         reference={"rate": found.rate},
     )
-    if near:
-        hidden = f"the information may be above ln n = {found.cap:.1f}: what it lacks would count as gap"
+    if wide:
+        low, high = max(0.0, found.gap_below), found.gap
+        hidden = f"{len(mean):,} samples leave it between {number(low)} and {number(high)} nats"
         [gap] = dashes((GAP,), hidden)
     return [units, information, gap]
 

@@ -27,7 +27,8 @@ def diagnose(subject: Subject, active: int, kl: Tensor | None) -> str:
     Arguments:
         subject: What is judged.
         active: The number of latents whose means vary.
-        kl: The KL to the prior of each latent, `(Z,)`; None where the prior is not N(0, I).
+        kl: The KL to the prior of each latent, `(Z,)`, above that of one that carries nothing; None where
+            the prior is not N(0, I).
     """
     model = subject.model
     assert isinstance(model, VAE)

@@ -36,8 +36,14 @@ HOW: dict[str, dict[str, Any]] = {
     "IRS": {"quantile": QUANTILE},
 }
 """What each estimator was set to."""
-GAPS = ("MIG", "SAP")
-"""These cannot be 1 here: places have more levels than there are bins, and shapes no order."""
+SHORT = ("MIG", "SAP", "DCI completeness", "DCI informativeness")
+"""These cannot be 1 here: places have more levels than there are bins, shapes no order, and no linear
+classifier names forty rotations."""
+
+
+SHARES = ("DCI disentanglement", "DCI completeness")
+SILENT = 0.02
+"""The informativeness below which these are shares of noise, in which some codes are always ahead."""
 
 
 def factors(subject: Subject) -> list[Record]:
@@ -78,14 +84,18 @@ def factors(subject: Subject) -> list[Record]:
         "IRS": irs(codes, truth).score,
     }
     settings = {"codes": "posterior mean", "factors": ", ".join(names)}
+    silent = parts.informativeness < SILENT
     made = [
         Record(
             metric=name,
-            value=value,
+            value=None if silent and name in SHARES else value,
+            reason=f"the codes predict nothing of any factor ({parts.informativeness:.3f})"
+            if silent and name in SHARES
+            else "",
             direction="higher",
             n=COUNT,
             settings={**settings, **HOW.get(name.split()[0], {})},
-            reference={} if name in GAPS else {"perfect": 1.0},
+            reference={} if name in SHORT else {"perfect": 1.0},
         )
         for name, value in values.items()
     ]

@@ -8,7 +8,7 @@ from ..config import from_tree
 from ..data import DataConfig, open_dataset
 from ..data.dataset import Dataset
 from ..data.open import NAMES, path_of
-from ..errors import ConfigError, ModelFileError
+from ..errors import ConfigError, DataError, ModelFileError
 from ..loading import Loaded
 from ..monitor import Listener
 from ..runs import RunFolder
@@ -22,9 +22,15 @@ def judged_data(
 
     Raises:
         ConfigError: None is named, and the run does not say; or it cannot take the model's shape.
+        DataError: It is the run's own, and not there, or cannot be read.
         ModelFileError: It is the run's own, and not what the model was trained on.
     """
     own, config = own_data(folder), data_of(folder, data)
+    if data is None and config.source not in NAMES and not path_of(config.source).exists():
+        raise DataError(
+            f"{config.source}, which {folder.path} was trained on, is not there any more; bring it back, "
+            "or name where it is with --data"
+        )
     dataset = (
         open_dataset(config, listener.worked)
         if config == own

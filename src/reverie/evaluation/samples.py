@@ -29,8 +29,9 @@ OTHERS = ("training", "gaussian")
 """What stands in the samples' place for reference."""
 COMPLETE = ("FD[", "FD infinity[", "FID")
 """Metrics whose names say already which extractor they are of."""
-PARTS, FEWEST = 10, 4
-"""Disjoint parts whose spread is that of precision, recall, density and coverage, and how many will do."""
+PARTS, FEWEST, SMALLEST = 10, 4, 200
+"""Disjoint parts whose spread is that of precision, recall, density and coverage, how many will do, and of
+how many samples: smaller ones are covered all but whole, and hardly spread."""
 ROWS = {"training": "training data", "gaussian": "Gaussian baseline"}
 HELD_OUT, TRAINING, BOTH = "held-out split", "training split", "training and held-out splits"
 """What samples are compared with."""
@@ -221,9 +222,9 @@ def spread_of_parts(real: Tensor, fake: Tensor, seed: int) -> tuple[dict[str, fl
 
     The spread over disjoint parts of both sets: a bootstrap's copies would lie in each other's balls. Parts
     are drawn by the seed, since samples of classes come class by class in turn. Where a part would be
-    smaller than ten neighbourhoods there are fewer parts, and below `FEWEST` none, and no errors.
+    below `SMALLEST` there are fewer parts, and below `FEWEST` none, and no errors.
     """
-    parts = min(PARTS, min(len(real), len(fake)) // (10 * NEIGHBOURS))
+    parts = min(PARTS, min(len(real), len(fake)) // SMALLEST)
     if parts < FEWEST:
         return {}, 0
     generator = torch.Generator().manual_seed(mix(seed, 7))

@@ -26,6 +26,7 @@ from .factors import factors
 from .likelihood import few_draws, losses, many_draws
 from .memorisation import memorisation
 from .modes import modes
+from .opening import trained_on
 from .reconstruction import likeness, squared_error
 from .samples import fidelity
 from .scores import quality
@@ -177,11 +178,17 @@ def write_metrics(
 
 
 def early(subject: Subject) -> list[str]:
-    """A sentence on a model that is not the one its run will end with."""
+    """Sentences on other data than it was trained on, and on a model that its run will not end with."""
     trained, step = RunFolder(subject.loaded.folder), subject.loaded.card.step
+    lines = []
+    if trained_on(trained) not in (None, subject.dataset.fingerprint):
+        lines.append(
+            f"Judged on {subject.dataset.name}, and not on what it was trained on, of which the pictures "
+            f"over training are; `reverie evaluate {trained.path}` judges it on that again."
+        )
     came = unfinished(trained, step)
     goes_on = f"`reverie resume {trained.path}` goes on"
-    return [f"Training is not finished: this is {came}; {goes_on}."] if came else []
+    return [*lines, *([f"Training is not finished: this is {came}; {goes_on}."] if came else [])]
 
 
 def provenance(subject: Subject) -> dict[str, Any]:

@@ -5,6 +5,7 @@ K is the number of draws for each sample, B the batch, Z the latent dimensions.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -40,6 +41,11 @@ class DiagonalGaussian(Section):
 
     kind: Literal["diagonal_gaussian"] = "diagonal_gaussian"
 
+    @property
+    def least_kl(self) -> float:
+        """KL(q(z_j|x) || N(0, 1)) in nats of a latent that carries nothing."""
+        return 0.0
+
     def outputs(self, latent: int) -> int:
         """How many numbers the encoder gives for each sample."""
         return 2 * latent
@@ -56,6 +62,11 @@ class FixedGaussian(Section):
     kind: Literal["fixed_gaussian"] = "fixed_gaussian"
     scale: PositiveFloat = 0.1
     """The standard deviation of q(z|x)."""
+
+    @property
+    def least_kl(self) -> float:
+        """KL(q(z_j|x) || N(0, 1)) in nats of a latent that carries nothing: of mean 0, whatever x is."""
+        return 0.5 * (self.scale**2 - 1) - math.log(self.scale)
 
     def outputs(self, latent: int) -> int:
         """How many numbers the encoder gives for each sample."""

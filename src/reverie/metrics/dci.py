@@ -95,7 +95,8 @@ def dci(
         predicted[k] = gain
     total = importance.sum(0)
     importance = torch.where(total > 0, importance / total, 0.0)
-    shares = dci_of(importance)
+    # As much say to a factor as was predicted of it: weights that predict nothing are of noise.
+    shares = dci_of(importance * predicted.clamp_min(0))
     return DCI(
         **vars(shares),
         informativeness=float(predicted.mean()),

@@ -48,9 +48,11 @@ class AggregatePosterior:
     """The aggregate q(z) of a data set's posteriors.
 
     Attributes:
-        rate: The mean of KL(q(z|x) || p) over the data; it is the sum of the next two.
+        rate: The mean of KL(q(z|x) || p) over the data; the sum of information and gap.
         mutual_information: Of x and z; never above `cap`, nor above the true value in expectation.
-        gap: KL(q(z) || p), what is left of the rate; too large by what the other is too small.
+        information_above: The same, never below the true value in expectation.
+        gap: KL(q(z) || p), what is left of the rate; too large by what the information is too small.
+        gap_below: What is left of the rate by `information_above`: not above the true value in expectation.
         rate_error, information_error, gap_error: One standard error over samples.
         cap: ln N; information near it says no more than "large".
         mean, variance: Of q(z), `(D,)`; 0 and 1 where it matches the prior.
@@ -58,7 +60,9 @@ class AggregatePosterior:
 
     rate: float
     mutual_information: float
+    information_above: float
     gap: float
+    gap_below: float
     rate_error: float
     information_error: float
     gap_error: float
@@ -113,8 +117,9 @@ def aggregate_posterior(
     """Splits the rate into I_q(x; z) and KL(q(z) || p). Hoffman & Johnson (2016).
 
     The information is the mean of ln q(z|x) - ln q(z) over one draw z of every posterior, with q(z) the
-    mixture of all N, its own among them: He et al. (2019), there by minibatches. N^2
-    densities are computed, of which `block` are held at a time.
+    mixture of all N, its own among them: He et al. (2019), there by minibatches. That is a lower bound in
+    expectation and never above ln N; the mixture of the others alone gives an upper one (Poole et
+    al. 2019). N^2 densities are computed, of which `block` are held at a time.
 
     Raises:
         DataError: Not two `(N, D)`, fewer than 2 samples, or values that are not finite.
@@ -123,11 +128,13 @@ def aggregate_posterior(
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(mean.shape, generator=generator, dtype=torch.float64).to(mean)
     divergence = _kl(mean, log_var).sum(1)
-    information = _log_ratio(mean, log_var, noise, block)
+    information, above = _log_ratios(mean, log_var, noise, block)
     return AggregatePosterior(
         rate=float(divergence.mean()),
         mutual_information=float(information.mean()),
+        information_above=float(above.mean()),
         gap=float((divergence - information).mean()),
+        gap_below=float((divergence - above).mean()),
         rate_error=float(_error(divergence)),
         information_error=float(_error(information)),
         gap_error=float(_error(divergence - information)),
@@ -229,22 +236,24 @@ def _error(values: Tensor) -> Tensor:
     return values.std(0) / math.sqrt(len(values))
 
 
-def _log_ratio(mean: Tensor, log_var: Tensor, noise: Tensor, block: int) -> Tensor:
-    """ln q(z_n|x_n) - ln (1/N sum_m q(z_n|x_m)) of z_n = mean_n + sd_n noise_n, `(N,)`."""
+def _log_ratios(mean: Tensor, log_var: Tensor, noise: Tensor, block: int) -> tuple[Tensor, Tensor]:
+    """ln q(z_n|x_n) - ln mean_m q(z_n|x_m) of z_n = mean_n + sd_n noise_n, and without m = n: `(N,)`."""
     count = len(mean)
     # Of the expanded square below, less cancels about the origin. (2 pi)^(D/2) falls out of the ratio.
     mean = mean - mean.mean(0)
     z, precision = mean + (0.5 * log_var).exp() * noise, (-log_var).exp()
     own = -0.5 * (noise.square() + log_var).sum(1)
     constant = (mean.square() * precision + log_var).sum(1)
-    parts = []
+    whole, others = [], []
     for rows in torch.arange(count, device=mean.device).split(max(1, block // count)):
         part = z[rows]
         square = part.square() @ precision.T - 2 * part @ (mean * precision).T
         density = -0.5 * (square + constant)
-        density[torch.arange(len(rows), device=mean.device), rows] = own[rows]
-        parts.append(own[rows] - density.logsumexp(1) + math.log(count))
-    return torch.cat(parts)
+        density[torch.arange(len(rows), device=mean.device), rows] = -math.inf
+        rest = density.logsumexp(1)
+        others.append(own[rows] - rest + math.log(count - 1))
+        whole.append(own[rows] - torch.logaddexp(rest, own[rows]) + math.log(count))
+    return torch.cat(whole), torch.cat(others)
 
 
 def _posteriors(mean: Tensor, log_var: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ class ModeCounts:
         fair: Modes with at least 20 % of their share of the good samples.
         good: The share of good samples among all, with its 95 % Wilson interval.
         kl: KL(generated || data) of the mode histograms of good samples, in nats; None without any.
-        kl_floor: What `kl` is on average for perfect samples of this number: (K - 1) / 2N.
+        kl_floor: What `kl` is on average for perfect samples of this number; near (K - 1) / 2N for many.
         kl_ceiling: What `kl` is with all samples in the rarest mode: ln K for equal modes.
     """
 
@@ -127,9 +127,23 @@ def count_modes(
         fair=int(((counts > 0) & (counts >= FAIR * n * share)).sum()),
         good=wilson(n, len(labels)),
         kl=kl,
-        kl_floor=(modes - 1) / (2 * n) if n else math.inf,
+        kl_floor=expected_kl(share, n) if n else math.inf,
         kl_ceiling=-math.log(float(share.min())),
     )
+
+
+def expected_kl(shares: Tensor, count: int) -> float:
+    """E[KL(counts / N || shares)] in nats of N draws from shares `(K,)` themselves.
+
+    The sum over modes of E[(X/N) ln(X / (N p))] with X binomial, exactly.
+    """
+    x = torch.arange(1, count + 1, dtype=torch.float64, device=shares.device)
+    ways = math.lgamma(count + 1) - torch.lgamma(x + 1) - torch.lgamma(count - x + 1)
+    total = 0.0
+    for share, times in zip(*shares.unique(return_counts=True), strict=True):
+        chance = (ways + x * share.log() + (count - x) * torch.log1p(-share)).exp()
+        total += float(times * (chance * x / count * (x / (count * share)).log()).sum())
+    return total
 
 
 def unreached_modes(held_out: Tensor, generated: Tensor, modes: int, seed: int) -> UnreachedModes:

@@ -90,6 +90,7 @@ class VAE(Model):
         has_parts = isinstance(config.prior, StandardNormal)
         check_bound(config.bound, config.beta, config.terms, has_parts)
         self.config, self.latent = config, config.latent
+        self.least_kl = config.posterior.least_kl
         outputs = config.posterior.outputs(config.latent)
         self.encoder = config.network.encoder(spec.shape, outputs)
         self.likelihood = config.likelihood.build()
@@ -113,7 +114,7 @@ class VAE(Model):
             "-bound": -bounded.value,
             "distortion": bounded.distortion,
             "rate": bounded.rate,
-            "active": (draws.kl.detach().mean(0) > ACTIVE).sum(),
+            "active": (draws.kl.detach().mean(0) > self.least_kl + ACTIVE).sum(),
         }
         for term in config.terms:
             value = term(draws.kl, z[0], self.prior.sample(len(batch.x), batch.noise))
@@ -211,9 +212,10 @@ class VAE(Model):
     @override
     def health(self, parts: Mapping[str, float], done: float) -> str:
         rate, active = parts["elbo/rate"], parts["elbo/active"]
-        if rate < 0.1 and done < 0.1:
+        nothing = self.least_kl * self.latent
+        if rate < nothing + 0.1 and done < 0.1:
             return "the latents carry nothing yet"
-        if rate < 0.1:
+        if rate < nothing + 0.1:
             return "collapsed: the latents carry nothing; lower model.beta, or raise it slowly"
         if not isinstance(self.config.prior, StandardNormal):
             return f"latents carry {rate:.1f} nats"
