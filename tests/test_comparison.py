@@ -54,6 +54,23 @@ def test_the_lower_loss_and_the_higher_coverage_are_best(judged):
     assert compare(["a", "b"]).best == {"loss": "a", "coverage": "b"}
 
 
+def test_a_run_that_is_named_twice_is_one_run(judged):
+    """By its name, its path and a link: two rows would be two runs of one recipe."""
+    folder = judged("a", loss(1.0))
+    (folder.parent / "link").symlink_to(folder)
+    table = compare(["a", folder, "runs/link"])
+    assert table.runs == ["a"]
+    assert [note for note in table.notes if "named twice" in note] == [
+        f"{folder}: named twice, and counted once",
+        "runs/link: named twice, and counted once",
+    ]
+
+
+def test_a_word_alone_is_one_run_and_not_its_letters(judged):
+    judged("abc", loss(1.0))
+    assert compare("abc").runs == compare("runs/abc").runs == ["abc"]
+
+
 @pytest.mark.parametrize(("lead", "best"), [(0.27, {}), (0.28, {"loss": "a"})])
 def test_a_lead_that_noise_makes_in_one_of_twenty_is_no_lead(lead, best, judged):
     """Two values with errors of 0.1: the difference has 0.1 sqrt 2, and 1.96 of that is 0.277."""

@@ -300,7 +300,7 @@ def test_a_stopped_launch_saves_and_prints_the_command_to_go_on(pictures, tmp_pa
     assert launcher.returncode == 143
     assert err.count(f"saved. Go on with: reverie launch --workers 2 resume {run}\n") == 1
     assert "Traceback" not in err
-    assert f"stopped at step {checkpoint.load(run / 'checkpoint').step} of 100000" in err
+    assert f"stopped at step {checkpoint.load(run / 'checkpoint').step:,} of 100,000" in err
 
 
 def test_what_workers_refuse_is_said_once_and_not_tried_again():

@@ -180,6 +180,16 @@ def test_a_summary_says_how_far_a_run_came(budget, state, run):
     }
 
 
+def test_a_run_stands_where_its_checkpoint_does_though_the_log_ends_before(run):
+    """Stopped between two lines of the log; a checkpoint may also be older than the last line."""
+    run.config.write_text(json.dumps({"recipe": "vae", "train": {"budget": "1200 steps"}}))
+    run.append_log(line(100))
+    (run.checkpoint / "step-0000000101").mkdir(parents=True)
+    assert summary(run.path)["state"] == "step 101 of 1,200"
+    run.append_log(line(200))
+    assert summary(run.path)["state"] == "step 200 of 1,200"
+
+
 RECORD = {"metric": "FD", "value": 2.0}
 
 

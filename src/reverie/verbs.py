@@ -228,7 +228,7 @@ def _fit(folder: RunFolder, prepared: Prepared, world: World, listener: Listener
     fitting.resume()
     before = state.step
     if world.leads and before >= steps:
-        listener.said(f"all {steps:,} steps were taken before; nothing is trained")
+        listener.said(f"step {steps:,} of {steps:,} was taken before: nothing is left to train")
     if world.leads and 0 < before < steps:
         other = note_session(folder, before, session(prepared, world))
         if other:

@@ -28,6 +28,19 @@ def test_training_ends_with_the_numbers_the_report_and_what_can_be_done_next(
     assert (here / "runs/vae-pictures/report.html").exists()
 
 
+def test_commands_to_go_on_with_may_be_typed_as_they_stand(processes, pictures, here):
+    """A space in a folder's name would part it in two."""
+    out = here / "my runs" / "a"
+    ended = processes.run(
+        "train", "ae", "--data", pictures, "--steps", 1, "--out", out, folder=here
+    )
+    assert "next:    reverie reconstruct 'my runs/a'" in ended.out.splitlines()
+    again = processes.run("resume", out, folder=here)
+    assert (
+        again.code == 0 and "step 1 of 1 was taken before: nothing is left to train" in again.out
+    )
+
+
 def test_a_recipe_is_not_renamed_by_an_override(reverie, here):
     said = reverie("train", "gan", "recipe=foo", "--dry-run")
     assert said.code == 2
@@ -260,7 +273,7 @@ REFUSED = [
         2,
         "train.precision is 'fp8'; choose one of auto, bf16, fp32",
     ),
-    ([*TRAIN, "--out", "file"], 2, "--out file is not empty; choose another folder"),
+    ([*TRAIN, "--out", "file"], 2, "--out file is a file; choose a folder"),
     ([*TRAIN, "--out", "file/run"], 5, "file/run: cannot be made (Not a directory)"),
     (
         ["train", "vae", "--data", "nothing.npy"],

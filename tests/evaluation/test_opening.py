@@ -97,6 +97,18 @@ def test_other_data_is_read_as_the_runs_own_unless_it_says_otherwise(trained, tm
     assert (found.seed, found.fit) == (0, "pad")
 
 
+def test_own_data_that_is_gone_is_named_with_the_run_and_the_remedy(trained, tmp_path):
+    folder, _ = trained(DataConfig(source=store(tmp_path / "d.npy")))
+    (tmp_path / "d.npy").unlink()
+    with pytest.raises(
+        DataError, match=r"d.npy, which .*run was trained on, is not there any more"
+    ) as e:
+        opened(folder)
+    assert "name where it is with --data" in str(e.value)
+    moved = store(tmp_path / "moved.npy")
+    assert len(opened(folder, moved).train) > 0
+
+
 def test_an_empty_name_is_refused_in_a_line(trained, tmp_path):
     folder, _ = trained(DataConfig(source=store(tmp_path / "d.npy")))
     with pytest.raises(ConfigError, match=r"data\.source is empty; give a path"):
@@ -109,7 +121,7 @@ def test_a_home_that_is_not_known_is_no_place_of_the_runs_own_data(trained, tmp_
     folder.config.write_text(json.dumps({"data": {"source": "~nobody-of-that-name/d.npy"}}))
     found = opened(folder, store(tmp_path / "other.npy", seed=1))
     assert len(found.test) == COUNT / 10
-    with pytest.raises(DataError, match=r"data\.source=~nobody-of-that-name/d.npy: there is no"):
+    with pytest.raises(DataError, match=r"^~nobody-of-that-name/d.npy, which .* is not there"):
         opened(folder)
 
 
@@ -156,3 +168,24 @@ def test_a_judgement_on_other_data_says_nothing_of_what_was_trained_on(trained, 
         assert found[name].value is None and "trained on other data" in found[name].reason
     assert found["coverage"].value is not None
     assert not any("copying" in line for line in folder.read(folder.metrics)["verdict"])
+
+
+def test_the_verdict_on_other_data_says_so_and_that_on_the_runs_own_does_not(trained, tmp_path):
+    folder, _ = trained(DataConfig(source=store(tmp_path / "d.npy")))
+    other = store(tmp_path / "other.npy", seed=1)
+    for data, said in ((other, True), (None, False)):
+        evaluate(folder.path, data=data, quick=True, listener=Listener())
+        first = folder.read(folder.metrics)["verdict"][:1]
+        assert (
+            any(line.startswith("Judged on other, and not on what it was") for line in first)
+            == said
+        )
+        assert ("Judged on other" in folder.report.read_text()) == said
+
+
+def test_what_a_judgement_cannot_be_asked_for_is_named_with_the_closest(trained, tmp_path):
+    folder, _ = trained(DataConfig(source=store(tmp_path / "d.npy")))
+    with pytest.raises(ConfigError, match="sample does not exist; did you mean 'samples'"):
+        evaluate(folder.path, sample=100, listener=Listener())
+    with pytest.raises(ConfigError, match="a run is named by its folder; found 3"):
+        evaluate(3, listener=Listener())
