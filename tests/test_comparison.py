@@ -396,3 +396,13 @@ def test_the_best_is_starred(judged):
     Console(file=shown, width=100).print(compare(["a", "b"]).to_rich())
     starred = [row for row in shown.getvalue().splitlines() if "*" in row]
     assert "1±0.1*" in starred[0] and starred[1].startswith("* better than")
+
+
+def test_a_frechet_distance_is_headed_by_its_features(judged):
+    """Elsewhere a column is called by its short name, since a value that is missing has no features."""
+    judged("a", Record(metric="FD[x@1]", value=3.0), Record(metric="KID[x@1]", value=0.1))
+    judged("b", Record(metric="FD[y@2]", value=3.0))
+    assert [line[0] for line in compare(["a"]).cells()[1:]] == ["FD[x@1]", "KID"]
+    assert compare(["a", "b"]).cells()[1][0] == "FD[x@1] or FD[y@2]"
+    for text in (compare(["a"]).to_markdown(), compare(["a"]).to_latex()):
+        assert "FD[x@1]" in text

@@ -17,6 +17,7 @@ from .rows import REFERENCES, Row
 if TYPE_CHECKING:
     from rich.table import Table
 
+FRECHET = ("FD", "rFD")
 ALIKE = 1e-4
 """How far the values of one reference may lie apart: less than four digits show."""
 ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
@@ -115,7 +116,10 @@ class Comparison:
         """A metric with its unit and which way is better."""
         record = next(row.record(metric) for row in self.rows if row.has(metric))
         unit = f" ({record['unit']})" if record.get("unit") else ""
-        return f"{metric}{unit} {ARROWS[record['direction']]}".rstrip()
+        # A Frechet distance is nothing without its features: there, it is called by its whole name.
+        names = {each["metric"] for row in self.rows for each in row.each(metric)}
+        name = " or ".join(sorted(names)) if metric.startswith(FRECHET) else metric
+        return f"{name}{unit} {ARROWS[record['direction']]}".rstrip()
 
     def cells(self) -> list[list[str]]:
         """A line a metric: its heading, the runs' values, the reference rows'; the first names them."""

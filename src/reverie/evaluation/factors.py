@@ -32,7 +32,11 @@ HOW: dict[str, dict[str, Any]] = {
     "MIG": {"bins": BINS},
     "SAP": {"bins": BINS},
     "modularity": {"bins": BINS},
-    "DCI": {"predictor": "lasso, L1 logistic where nominal", "penalty": PENALTY},
+    "DCI": {
+        "predictor": "lasso, L1 logistic where nominal",
+        "penalty": PENALTY,
+        "factors weigh": "what is predicted of them",
+    },
     "IRS": {"quantile": QUANTILE},
 }
 """What each estimator was set to."""
