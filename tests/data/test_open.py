@@ -119,7 +119,8 @@ def test_an_empty_name_is_no_folder(where):
         ("digits.idx.gz", "digits"),
         ("x.tar.gz", "x"),
         ("...", "data"),
-        ("花", "data"),
+        ("花", "花"),
+        ("mes photos e\u0301 猫", "mes-photos-é-猫"),
     ],
 )
 def test_the_name_is_a_short_word(name, short):

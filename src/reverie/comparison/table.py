@@ -159,7 +159,7 @@ class Comparison:
         heads = [*self.runs, *kinds] if upright else self.metrics
         table.add_column("metric" if upright else "run", no_wrap=not upright)
         for head in heads:
-            table.add_column(plain(head), justify="right")
+            table.add_column(plain(head), justify="right", overflow="fold")  # no digit is left out
         if upright:
             for metric, cells in zip(self.metrics, self.cells()[1:], strict=True):
                 values = [self._starred(run, metric) for run in self.runs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -92,7 +93,8 @@ def held_out(names: Iterable[str], share: float, seed: int) -> np.ndarray:
 def slug(name: str) -> str:
     """A file's or folder's name as a short word for folders."""
     name = re.sub(r"(\.(tar|gz|idx|zip|npy|npz|tgz))+$", "", name, flags=re.IGNORECASE)
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "data"
+    name = unicodedata.normalize("NFC", name).lower()
+    return re.sub(r"[\W_]+", "-", name).strip("-")[:40] or "data"
 
 
 def _draw(seed: int, name: str) -> int:
