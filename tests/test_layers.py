@@ -39,6 +39,7 @@ LAYERS = [
     ["report", "writing"],
     ["evaluation"],
     ["comparison", "verbs"],
+    ["repeating"],
     ["benching", "verification"],
     ["cli"],
     ["__main__"],

@@ -222,11 +222,8 @@ def summary(path: Path) -> dict[str, Any]:
     What a file holds in another shape than a run writes it in counts as missing.
     """
     folder = RunFolder(path)
-    metrics, config, log = (
-        folder.read(folder.metrics),
-        folder.read(folder.config),
-        folder.read_log(),
-    )
+    metrics, config = folder.read(folder.metrics), folder.read(folder.config)
+    log = folder.read_log()
     records = _part(metrics, "records", list)
     step = max(int(log[-1]["step"]) if log else 0, _saved(folder))
     planned = _planned(config)

@@ -114,7 +114,7 @@ def test_garbled_values_a_sample_fall_back_on_the_errors(garbage, run):
 
 def test_the_same_run_twice_is_no_second_seed(run):
     folder = run("vae-0", loss(1.0))
-    assert len(compare(["vae-0", folder]).runs) == 2
+    assert compare(["vae-0", folder]).runs == ["vae-0"]
 
 
 def test_a_row_says_why_where_none_of_its_seeds_has_a_value(run):
