@@ -43,18 +43,27 @@ class Prepared:
     """What differs from the recipe's own settings, as `dotted.path=value`."""
 
 
-def assignments(budget: str | None, steps: int | None, **given: object) -> list[str]:
-    """What has an option of its own, as overrides.
+def assignments(
+    budget: str | None, steps: int | None, overrides: Sequence[str] = (), **given: object
+) -> list[str]:
+    """What has an option of its own, as overrides, and those that were given as such.
 
     Raises:
-        ConfigError: The budget is given twice.
+        ConfigError: The budget is given twice, or a setting by its option and as an override.
     """
     if budget is not None and steps is not None:
         raise ConfigError("budget and steps are both given; write one of them")
     if steps is not None and not isinstance(steps, int):
         raise ConfigError(f"steps is {steps!r}; write a whole number")
     given = {"budget": f"{steps} steps" if steps is not None else budget, **given}
-    return [f"train.{name}={value}" for name, value in given.items() if value is not None]
+    settings = {f"train.{name}": value for name, value in given.items() if value is not None}
+    for text in overrides:
+        name = text.partition("=")[0]
+        if name in settings:
+            raise ConfigError(
+                f"{name} is given twice, as an option and as {text}; write one of them"
+            )
+    return [*(f"{name}={value}" for name, value in settings.items()), *overrides]
 
 
 def prepare(

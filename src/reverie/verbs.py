@@ -113,8 +113,8 @@ def train(
         ReverieError: Whatever is wrong, before any training where that can be known.
     """
     listener = listener or for_a_person()
-    settings = assignments(budget, steps, seed=seed, device=device, precision=precision)
-    prepared = prepare(recipe, data, [*settings, *overrides], listener)
+    settings = assignments(budget, steps, overrides, seed=seed, device=device, precision=precision)
+    prepared = prepare(recipe, data, settings, listener)
     world = join(prepared.config.train.device)
     try:
         return _train(prepared, os.fspath(out) if out is not None else None, world, listener)

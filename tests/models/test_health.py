@@ -3,6 +3,7 @@
 import pytest
 
 from reverie.latent.posteriors import FixedGaussian
+from reverie.latent.priors import GaussianMixture
 from reverie.recipes import find
 from reverie.spec import Pixels
 
@@ -44,5 +45,8 @@ def test_latents_that_carry_nothing_are_called_collapsed_but_not_at_the_start():
     fixed = config.with_(latent=10, posterior=FixedGaussian(scale=0.1)).build(SPEC)
     assert fixed.health({"elbo/rate": 18.08, "elbo/active": 0.0}, 0.5).startswith("collapsed")
     assert "in use" in fixed.health({"elbo/rate": 19.0, "elbo/active": 2.0}, 0.5)
+    # Of a learned prior the rate may be below that.
+    learned = fixed.config.with_(prior=GaussianMixture()).build(SPEC)
+    assert learned.health({"elbo/rate": 9.0, "elbo/active": 1.0}, 0.5) == "latents carry 9.0 nats"
     full = {"elbo_rate": 25.0, "elbo_active": 12.0}
     assert health("vae", 0.5, **full) == "12 of 20 latents in use, carrying 25.0 nats"

@@ -58,9 +58,9 @@ def train(
     with listening(as_json, quiet) as listener:
         if dry_run:
             given = preparing.assignments(
-                budget, steps, seed=seed, device=device, precision=precision
+                budget, steps, settings, seed=seed, device=device, precision=precision
             )
-            prepared = preparing.prepare(recipe, data, [*given, *settings], listener)
+            prepared = preparing.prepare(recipe, data, given, listener)
             show_plan(prepared, as_json, quiet)
             return
         run = verbs.train(

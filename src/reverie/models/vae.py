@@ -90,7 +90,8 @@ class VAE(Model):
         has_parts = isinstance(config.prior, StandardNormal)
         check_bound(config.bound, config.beta, config.terms, has_parts)
         self.config, self.latent = config, config.latent
-        self.least_kl = config.posterior.least_kl
+        # Of another prior the rate is an estimate that may be below this.
+        self.least_kl = config.posterior.least_kl if has_parts else 0.0
         outputs = config.posterior.outputs(config.latent)
         self.encoder = config.network.encoder(spec.shape, outputs)
         self.likelihood = config.likelihood.build()
