@@ -84,7 +84,7 @@ def posteriors(subject: Subject) -> list[Record]:
         uncertainty=found.information_error,
         reference={
             "cap ln n": found.cap,
-            "upper bound": found.information_above,
+            "upper bound": min(found.information_above, found.rate),
             "rate": found.rate,
         },
         warnings=("this is a lower bound, and its upper one is far: more samples",)
