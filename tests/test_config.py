@@ -220,6 +220,16 @@ def test_a_mistake_is_named_with_its_remedy(assignment, message):
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("assignment", "meant"), [("latent=3", "model.latent"), ("train.lr=1", "train.optimizer.lr")]
+)
+def test_a_setting_that_lies_one_step_deeper_is_named_with_its_whole_path(assignment, meant):
+    name = assignment.partition("=")[0]
+    with pytest.raises(ConfigError) as caught:
+        override(Config(), [assignment])
+    assert str(caught.value) == f"{name} does not exist; did you mean {meant!r}?"
+
+
 def test_every_mistake_is_named_at_once():
     tree = to_tree(Config())
     tree["train"] |= {"batch": -1, "bach": 3}

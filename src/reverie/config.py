@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import typing
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -136,14 +136,12 @@ def _child(node: Any, name: str, where: str) -> Any:
     if not isinstance(node, dict):
         raise ConfigError(f"{at}{name} does not exist; {where} is the value {node!r}")
     if name not in node:
-        deeper = [f"{part}.{name}" for part, tree in node.items() if name in _fields(tree)]
+        deeper = [
+            f"{at}{part}.{name}" for part, t in node.items() if isinstance(t, dict) and name in t
+        ]
         hint = f"did you mean {deeper[0]!r}?" if deeper else did_you_mean(name, node)
         raise ConfigError(f"{at}{name} does not exist; {hint}")
     return node[name]
-
-
-def _fields(tree: Any) -> Collection[str]:
-    return tree if isinstance(tree, dict) else ()
 
 
 def _members(cls: type[Section], path: str) -> dict[str, type[Section]]:

@@ -71,12 +71,15 @@ def opened(names: Sequence[str | os.PathLike[str]]) -> tuple[dict[str, RunFolder
     others = [name for name in names if Path(name).is_dir() and not run_named(name)]
     notes = [f"{name}: passed over, no run" for name in others]
     folders: dict[str, RunFolder] = {}
+    places: set[Path] = set()
     for name in names if len(others) == len(names) else [n for n in names if n not in others]:
         folder = find_run(name)
-        if any(folder.path.resolve() == other.path.resolve() for other in folders.values()):
+        place = folder.path.resolve()
+        if place in places:
             notes.append(f"{folder.path}: named twice, and counted once")
         else:
             folders[_label(folder, folders)] = folder
+        places.add(place)
     return folders, notes
 
 

@@ -43,8 +43,6 @@ HOW: dict[str, dict[str, Any]] = {
 SHORT = ("MIG", "SAP", "DCI completeness", "DCI informativeness")
 """These cannot be 1 here: places have more levels than there are bins, shapes no order, and no linear
 classifier names forty rotations."""
-
-
 SHARES = ("DCI disentanglement", "DCI completeness")
 SILENT = 0.02
 """The informativeness below which these are shares of noise, in which some codes are always ahead."""
@@ -88,14 +86,15 @@ def factors(subject: Subject) -> list[Record]:
         "IRS": irs(codes, truth).score,
     }
     settings = {"codes": "posterior mean", "factors": ", ".join(names)}
-    silent = parts.informativeness < SILENT
+    reasons: dict[str, str] = {}
+    if parts.informativeness < SILENT:
+        nothing = f"the codes predict nothing of any factor ({parts.informativeness:.3f})"
+        reasons = {name: nothing for name in SHARES}
     made = [
         Record(
             metric=name,
-            value=None if silent and name in SHARES else value,
-            reason=f"the codes predict nothing of any factor ({parts.informativeness:.3f})"
-            if silent and name in SHARES
-            else "",
+            value=None if name in reasons else value,
+            reason=reasons.get(name, ""),
             direction="higher",
             n=COUNT,
             settings={**settings, **HOW.get(name.split()[0], {})},
