@@ -221,22 +221,21 @@ def floor_vae() -> tuple[nn.Module, Step]:
 
 
 def floor_gan() -> tuple[nn.Module, Step]:
-    """Goodfellow's algorithm 1 with fresh noise for each player, each computing its own gradients."""
+    """The same game: one batch of fakes serves both players, each computing its own gradients."""
     generator = nn.Sequential(dense(100, 256, 512, 1024, 784), nn.Tanh())
     critic = dense(784, 512, 256, 1, slope=0.2)
     of_generator = torch.optim.Adam(generator.parameters(), lr=2e-4, fused=True)
     of_critic = torch.optim.Adam(critic.parameters(), lr=2e-4, fused=True)
 
     def step(x: Tensor) -> None:
-        with torch.no_grad():
-            made = generator(torch.randn(len(x), 100))
-        real, fake = critic(torch.cat([x, made])).chunk(2)
+        made = generator(torch.randn(len(x), 100))
+        real, fake = critic(torch.cat([x, made.detach()])).chunk(2)
         loss = (F.softplus(-real) + F.softplus(fake)).mean()
         of_critic.zero_grad()
         loss.backward()
         of_critic.step()
         critic.requires_grad_(False)
-        loss = F.softplus(-critic(generator(torch.randn(len(x), 100)))).mean()
+        loss = F.softplus(-critic(made)).mean()
         of_generator.zero_grad()
         loss.backward()
         of_generator.step()

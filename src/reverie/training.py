@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -104,11 +104,12 @@ def train_step(state: State, plan: Plan) -> dict[str, Tensor]:
     # For modules that draw from the global generator, such as dropout.
     torch.default_generator.manual_seed(mix(plan.config.seed, state.step))
     values: dict[str, Tensor] = {}
+    made: list[dict[str, Tensor]] = [{} for _ in range(plan.config.accumulate)]
     place = state.step * sum(phase.repeats for phase in phases)
     for phase in phases:
         for turn in range(phase.repeats):
             place += 1
-            parts = take_turn(state, plan, phase, state.step * most + turn, place)
+            parts = take_turn(state, plan, phase, state.step * most + turn, place, made)
             values |= {f"{phase.name}/{name}": value for name, value in parts.items()}
     if state.average:
         state.average.update(state.step * most * plan.config.batch, most * plan.config.batch)
@@ -122,9 +123,17 @@ def per_step(phases: list[Phase]) -> int:
 
 
 def take_turn(
-    state: State, plan: Plan, phase: Phase, number: int, place: int
+    state: State,
+    plan: Plan,
+    phase: Phase,
+    number: int,
+    place: int,
+    made: list[dict[str, Tensor]],
 ) -> dict[str, Tensor]:
-    """Updates one network on global batch `number`, with the noise of turn `place`; no other moves."""
+    """Updates one network on global batch `number`, with the noise of turn `place`; no other moves.
+
+    What the turns of one step make for one another is in `made`, a dictionary for each micro-batch.
+    """
     config = plan.config
     name = next(n for n, network in state.players.items() if network is phase.network)
     optimizer, parameters = state.optimizers[name], state.parameters[name]
@@ -132,7 +141,7 @@ def take_turn(
     parts: dict[str, Tensor] = {}
     optimizer.zero_grad(set_to_none=True)
     for part in range(config.accumulate):
-        batch = draw(plan, number, place, part, seen, total)
+        batch = replace(draw(plan, number, place, part, seen, total), made=made[part])
         with torch.autocast(
             batch.x.device.type, torch.bfloat16, enabled=plan.precision == torch.bfloat16
         ):

@@ -100,6 +100,13 @@ VARIANTS |= {
     for augmentation in (NoAugmentation(), DiffAugment())
 }
 
+VARIANTS |= {
+    f"gan-shared-{conditioning.kind}": GANConfig(
+        latent=3, generator=TINY, critic=TINY, conditioning=conditioning, shared_fakes=True
+    )
+    for conditioning in (Unconditional(), Projection(features=4))
+}
+
 every_recipe = pytest.mark.parametrize("recipe", recipes.names())
 every_shape = pytest.mark.parametrize("shape", SPECS)
 
@@ -221,12 +228,13 @@ def test_every_setting_has_help(section):
 def check_phases_move_their_own(model, train):
     made = plan(model, train)
     state = start(model, made.config)
+    shelves = [{}]
     for place, phase in enumerate(model.phases()):
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
         own = {id(p) for p in phase.network.parameters()}
         others = [p for p in model.parameters() if id(p) not in own]
         gradients = copy.deepcopy([p.grad for p in others])
-        take_turn(state, made, phase, 0, place)
+        take_turn(state, made, phase, 0, place, shelves)
         leaked = [
             p.shape
             for p, gradient in zip(others, gradients, strict=True)
@@ -281,7 +289,7 @@ def test_every_logged_value_has_a_unit(recipe):
     made = plan(model, train)
     state = start(model, made.config)
     for phase in model.phases():
-        parts = take_turn(state, made, phase, 0, 1)
+        parts = take_turn(state, made, phase, 0, 1, [{}])
         assert set(parts) <= set(phase.units)
         assert all(value.dim() == 0 and value.isfinite() for value in parts.values())
 
@@ -359,8 +367,9 @@ def gradients_of_a_step(model, train, accumulate):
     """The gradients and logged values of each phase's first turn, from the same weights."""
     made = plan(model, train, accumulate=accumulate, optimizer=SGD(lr=0.0), players={})
     state = start(model, made.config)
+    shelves = [{} for _ in range(accumulate)]
     for place, phase in enumerate(model.phases()):
-        parts = take_turn(state, made, phase, 0, place)
+        parts = take_turn(state, made, phase, 0, place, shelves)
         own = [p.grad for p in phase.network.parameters() if p.grad is not None]
         yield parts, torch.cat([gradient.flatten() for gradient in own])
 

@@ -9,7 +9,9 @@ the eigenvalues of the data's covariance (1/N), U their vectors and q latents, i
 and there the posterior is exact, so that the ELBO is the likelihood.
 """
 
+import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,11 +28,11 @@ from reverie.models import AutoencoderConfig, GANConfig, VAEConfig
 from reverie.models.base import Batch
 from reverie.models.vae import ACTIVE
 from reverie.networks import MLP, Conv
-from reverie.optim import Adam
+from reverie.optim import SGD, Adam
 from reverie.schedules import Ramp
 from reverie.settings import TrainConfig
 from reverie.spec import Pixels, Vector
-from reverie.tensors import noise_of
+from reverie.tensors import mix, noise_of
 from reverie.training import Plan, looking, start, train_step
 
 LINEAR = MLP(widths=())
@@ -483,6 +485,67 @@ def test_the_penalty_of_a_quadratic_critic_is_that_of_its_moments(shows):
     expected = 0.5 * ((a @ covariance @ a).trace() + (a @ mean + b).square().sum())
     shows("R1 of a quadratic critic", slope.detach(), expected)
     torch.testing.assert_close(slope, expected, rtol=1e-4, atol=0)
+
+
+# ---- what the generator learns from
+
+
+def tutorials_step(generator, critic, x, z, lr):
+    """Two players' turns as tutorials print them, by plain gradient descent; gives both losses."""
+    criterion = torch.nn.BCEWithLogitsLoss()
+    of_critic, of_generator = (torch.optim.SGD(n.parameters(), lr=lr) for n in (critic, generator))
+    real, fake = torch.ones(len(x), 1), torch.zeros(len(x), 1)
+    made = generator(z)
+    of_critic.zero_grad()
+    loss = criterion(critic(x), real) + criterion(critic(made.detach()), fake)
+    loss.backward()
+    of_critic.step()
+    of_generator.zero_grad()
+    generator_loss = criterion(critic(made), real)
+    generator_loss.backward()
+    of_generator.step()
+    return loss.detach(), generator_loss.detach()
+
+
+def a_gan(**changes):
+    """A small one, with data, and a plan of 10 samples a step."""
+    torch.manual_seed(0)
+    tiny = MLP(widths=(8,))
+    model = GANConfig(latent=3, generator=tiny, critic=tiny, **changes).build(Vector(size=4))
+    x = torch.randn(10, 4, generator=torch.Generator().manual_seed(1))
+    train = TrainConfig(batch=10, optimizer=SGD(lr=0.1))
+    return model, x, Plan(train, 5, Stream(Split(x), 10, 0, "raw", torch.device("cpu")))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 5])
+def test_a_gan_of_shared_fakes_takes_the_tutorials_step(accumulate):
+    """One batch of generated samples serves both players, whatever the parts it comes in."""
+    model, x, plan = a_gan(shared_fakes=True)
+    by_hand = copy.deepcopy(model)
+    state = start(model, plan.config)
+    values = train_step(state, replace(plan, config=plan.config.with_(accumulate=accumulate)))
+    z = torch.randn(10, 3, generator=torch.Generator().manual_seed(mix(plan.config.seed + 1, 1)))
+    losses = tutorials_step(by_hand.generator, by_hand.critic, x, z, lr=0.1)
+    torch.testing.assert_close(
+        (values["critic/game"], values["generator/game"]), losses, rtol=1e-5, atol=0
+    )
+    for ours, theirs in zip(model.parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("shared", "batches"), [(False, 2), (True, 1)])
+def test_the_generator_runs_once_a_step_where_fakes_are_shared(shared, batches):
+    """Goodfellow et al. (2014), algorithm 1, draws noise for each player."""
+    model, _, plan = a_gan(shared_fakes=shared)
+    made = []
+    model.generator.register_forward_hook(lambda *of: made.append(len(of[2])))
+    train_step(start(model, plan.config), plan)
+    assert made == [10] * batches
+
+
+def test_shared_fakes_of_several_critic_turns_are_refused():
+    with pytest.raises(ValueError, match=r"write model\.shared_fakes=false"):
+        GANConfig(shared_fakes=True, critic_turns=2)
 
 
 # ---- a critic with batch norm

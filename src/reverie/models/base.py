@@ -28,6 +28,7 @@ class Batch:
         noise: All the randomness that a loss may use.
         seen: Samples seen before this batch, for schedules.
         total: Samples that the whole run will see.
+        made: What earlier turns of this step made beside the same rows, for later turns to use again.
     """
 
     x: Tensor
@@ -35,6 +36,7 @@ class Batch:
     y: Tensor | None = None
     seen: int = 0
     total: int = 1
+    made: dict[str, Tensor] = field(default_factory=dict)
 
 
 Loss = Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]

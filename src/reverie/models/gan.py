@@ -50,6 +50,17 @@ class GANConfig(Section):
     """What the critic sees instead of samples, real and generated alike."""
     critic_turns: PositiveInt = 1
     """Critic updates for each update of the generator."""
+    shared_fakes: bool = False
+    """The generator learns from the samples that the critic has just judged, not from fresh ones."""
+
+    @model_validator(mode="after")
+    def _one_turn_shares(self) -> GANConfig:
+        if self.shared_fakes and self.critic_turns > 1:
+            raise ValueError(
+                f"model.shared_fakes is on and model.critic_turns is {self.critic_turns}: the generator "
+                "would learn from the last of them alone; write model.shared_fakes=false"
+            )
+        return self
 
     @model_validator(mode="after")
     def _slopes_are_of_one_sample(self) -> GANConfig:
@@ -127,8 +138,11 @@ class GAN(Model):
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The critic's side of the game and its penalty."""
-        with torch.no_grad():
-            fake = at_least_float32(self.decode(self.codes(len(batch.x), batch.noise, batch.y)))
+        with torch.set_grad_enabled(self.config.shared_fakes):
+            made = self.sample(len(batch.x), batch.noise, batch.y)
+        if self.config.shared_fakes:
+            batch.made["fakes"] = made
+        fake = at_least_float32(made.detach())
         real, fake = self.shown(batch.x, batch.noise), self.shown(fake, batch.noise)
         judge, penalty = self.judge_of(batch.y), self.config.penalty
         if self.config.batch_norm:
@@ -146,7 +160,9 @@ class GAN(Model):
     def generator_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The generator's side of the game."""
         judge = self.judge_of(batch.y)
-        made = self.decode(self.codes(len(batch.x), batch.noise, batch.y))
+        made = batch.made.pop("fakes", None)
+        if made is None:
+            made = self.sample(len(batch.x), batch.noise, batch.y)
         fake = at_least_float32(judge(self.shown(made, batch.noise)))
         real = fake
         if self.config.game.pairs:

@@ -22,13 +22,15 @@ def gan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
     Expect:  FD[lenet-mnist-v1@ea277212] 39.5 (sd 6.1); coverage[lenet-mnist-v1@ea277212] 0.8391
              (sd 0.0055) (3 seeds, AMD EPYC, 2 cores, 1 thread, bfloat16, commit 3013e3313f,
              4bf196325e).
-    Differs: Goodfellow et al. (2014) use maxout and dropout; this is the tutorials' form.
+    Differs: Goodfellow et al. (2014) use maxout and dropout, and draw fresh noise for each player; this
+             is the tutorials' form, where both learn from the same generated samples.
     """
     model = GANConfig(
         latent=100,
         generator=MLP(widths=(1024, 512, 256), activation="relu"),
         critic=MLP(widths=(512, 256), activation="leaky_relu"),
         game=NonSaturating(),
+        shared_fakes=True,
     )
     return model, TrainConfig(budget="100 epochs", batch=64, optimizer=Adam(lr=2e-4))
 
