@@ -45,7 +45,8 @@ class Adam(Section):
 class FusedAdam(torch.optim.Adam):
     """PyTorch's fused Adam without its compiler, whose import takes as long as torch's own.
 
-    State has the same names and layout as there, and the weights are the same to the bit.
+    State has the same names as there, but that steps are counted in numbers; the weights are the same to
+    the bit.
     """
 
     # As they are beneath the decorators that import the compiler.
@@ -65,8 +66,11 @@ class FusedAdam(torch.optim.Adam):
         for group in self.param_groups:
             moving = [p for p in group["params"] if p.grad is not None]
             states = [self._state_of(p) for p in moving]
-            steps = [state["step"] for state in states]
-            torch._foreach_add_(steps, 1)  # type: ignore[attr-defined]
+            for state in states:
+                state["step"] += 1
+            # One tensor for all that moved as often: one for each would cost a hundredth of a small step.
+            device, taken = moving[0].device, {state["step"] for state in states}
+            counts = {steps: torch.full((), steps, device=device) for steps in taken}
             fused = torch._fused_adamw_ if group["weight_decay"] else torch._fused_adam_  # type: ignore[attr-defined]
             fused(
                 moving,
@@ -74,7 +78,7 @@ class FusedAdam(torch.optim.Adam):
                 [state["exp_avg"] for state in states],
                 [state["exp_avg_sq"] for state in states],
                 [],
-                steps,
+                [counts[state["step"]] for state in states],
                 lr=group["lr"],
                 beta1=group["betas"][0],
                 beta2=group["betas"][1],
@@ -84,13 +88,18 @@ class FusedAdam(torch.optim.Adam):
                 maximize=False,
             )
 
-    def _state_of(self, parameter: nn.Parameter) -> dict[str, torch.Tensor]:
+    # Else PyTorch wraps it, to call hooks of which there are none, at a hundredth of a small step.
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _state_of(self, parameter: nn.Parameter) -> dict[str, Any]:
         state = self.state[parameter]
         if "step" not in state:  # or it has another optimizer's, which the run had before
             state.clear()
-            state["step"] = torch.zeros((), device=parameter.device)
+            state["step"] = 0.0
             for name in ("exp_avg", "exp_avg_sq"):
                 state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+        elif isinstance(state["step"], torch.Tensor):  # as it comes back from a checkpoint
+            state["step"] = float(state["step"])
         return state
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -141,10 +141,8 @@ def take_turn(
     parts: dict[str, Tensor] = {}
     optimizer.zero_grad(set_to_none=True)
     for part in range(config.accumulate):
-        batch = replace(draw(plan, number, place, part, seen, total), made=made[part])
-        with torch.autocast(
-            batch.x.device.type, torch.bfloat16, enabled=plan.precision == torch.bfloat16
-        ):
+        batch = draw(plan, number, place, part, seen, total, made[part])
+        with computing(plan):
             loss, pieces = phase.loss(batch)
         share = loss / config.accumulate if config.accumulate > 1 else loss
         # Only this player's gradients are computed: leaking into another network is impossible. Where
@@ -164,14 +162,29 @@ def take_turn(
     return parts
 
 
-def draw(plan: Plan, number: int, place: int, part: int, seen: int, total: int) -> Batch:
+def computing(plan: Plan) -> AbstractContextManager[object]:
+    """The precision that networks compute in."""
+    if plan.precision == torch.float32:
+        return nullcontext()
+    return torch.autocast(plan.stream.device.type, plan.precision)
+
+
+def draw(
+    plan: Plan,
+    number: int,
+    place: int,
+    part: int,
+    seen: int,
+    total: int,
+    made: dict[str, Tensor],
+) -> Batch:
     """This worker's share of micro-batch `part` of global batch `number`, with its noise."""
     config, stream = plan.config, plan.stream
     rows = plan.world.rows(config.batch, part, config.accumulate)
     generator = torch.Generator(stream.device).manual_seed(mix(config.seed + 1, place))
     noise = Noise(generator, rows, config.batch)
     x, y = stream.samples(number, rows, noise)
-    return Batch(x=x, y=y, noise=noise, seen=seen, total=total)
+    return Batch(x=x, y=y, noise=noise, seen=seen, total=total, made=made)
 
 
 @contextmanager

@@ -27,15 +27,20 @@ class Bounded:
 
     Arguments:
         loss: The surrogate to descend.
-        value: The bound itself.
+        negative: The bound itself, negated.
         distortion: -E_q[log p(x|z)].
         rate: KL(q(z|x) || p(z)).
     """
 
     loss: Tensor
-    value: Tensor
+    negative: Tensor
     distortion: Tensor
     rate: Tensor
+
+    @property
+    def value(self) -> Tensor:
+        """The bound itself."""
+        return -self.negative
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,9 @@ class ELBO(Section):
     def __call__(self, draws: Draws, beta: float) -> Bounded:
         """The loss has the KL weighted by `beta`."""
         distortion, rate = -draws.log_likelihood.mean(), draws.kl.sum(1).mean()
-        loss = distortion + (rate if beta == 1 else beta * rate)
-        return Bounded(loss, -(distortion + rate), distortion, rate)
+        negative = distortion + rate
+        loss = negative if beta == 1 else distortion + beta * rate
+        return Bounded(loss, negative, distortion, rate)
 
 
 class IWAE(Section):
@@ -88,9 +94,9 @@ class IWAE(Section):
         """The loss is the negative bound; `beta` is 1, checked at construction."""
         if draws.log_ratio is None:
             raise AssertionError("the IWAE bound was given no log ratio")
-        value = log_mean_exp(draws.log_likelihood - draws.log_ratio).mean()
+        negative = -log_mean_exp(draws.log_likelihood - draws.log_ratio).mean()
         distortion, rate = -draws.log_likelihood.mean(), draws.kl.sum(1).mean()
-        return Bounded(-value, value, distortion, rate)
+        return Bounded(negative, negative, distortion, rate)
 
 
 Bound = Annotated[ELBO | IWAE, Field(discriminator="kind")]

@@ -29,7 +29,8 @@ class NormalPosterior:
         """Reparametrised draws, `(K, B, Z)`. Kingma & Welling (2014), section 2.4."""
         # The batch comes first in the noise, so that every worker keeps the rows of its samples.
         standard = noise.normal(len(self.mean), draws, self.mean.shape[1]).transpose(0, 1)
-        return self.mean + (0.5 * self.log_var).exp() * standard
+        # With an axis of their own for K: of one draw, the gradient then has nothing to sum.
+        return self.mean[None] + (0.5 * self.log_var).exp()[None] * standard
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log q(z|x) in nats: `(K, B, Z)` to `(K, B)`."""

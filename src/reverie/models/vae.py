@@ -112,7 +112,7 @@ class VAE(Model):
         bounded = config.bound(draws, beta)
         loss = bounded.loss
         parts = {
-            "-bound": -bounded.value,
+            "-bound": bounded.negative,
             "distortion": bounded.distortion,
             "rate": bounded.rate,
             "active": (draws.kl.detach().mean(0) > self.least_kl + ACTIVE).sum(),
