@@ -171,6 +171,15 @@ def test_entries_of_lists_are_reached_by_number():
         ("train.batch=soon", "train.batch is 'soon'; expected integer"),
         ("train.batch=1.5", "train.batch is 1.5; expected integer"),
         ("train.batch=true", "train.batch is True; expected integer"),
+        (
+            "model.generator.widths=12",
+            "model.generator.widths is 12; expected a list in brackets, as [256, 128]",
+        ),
+        ("model.shared_fakes=maybe", "model.shared_fakes is 'maybe'; expected true or false"),
+        (
+            "train.optimizer.betas=[0,0,0]",
+            "train.optimizer.betas has 3 entries; expected at most 2",
+        ),
         ("train.batch=0", "train.batch is 0; expected greater than or equal to 1"),
         ("train.optimizer.kind=[1]", "train.optimizer.kind is '[1]'; choose one of adam"),
         ("train.players=sgd", "train.players is 'sgd'; expected "),

@@ -220,14 +220,27 @@ def _explain(cls: type[Section], error: ValidationError, where: str) -> list[str
             text = f"{name} is missing"
         elif kind == "value_error":
             text = str(context["error"])
+        elif kind in ("too_short", "too_long"):
+            end, length = (
+                ("least", "min_length") if kind == "too_short" else ("most", "max_length")
+            )
+            text = f"{name} has {context['actual_length']} entries; expected at {end} {context[length]}"
         else:
             message = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+            message = _PLAINLY.get(kind, message)
             text = f"{name} is {given!r}; expected {message}"
         lines.setdefault(name, []).append(text)
         tables |= {name} if isinstance(given, dict) and text.endswith("expected number") else set()
     # A union of a number and a schedule fails once for each member; a table was meant as the latter.
     said = {name: texts[1:] if name in tables else texts for name, texts in lines.items()}
     return [texts[0] for texts in said.values() if texts]
+
+
+_PLAINLY = {
+    "tuple_type": "a list in brackets, as [256, 128]",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
 
 
 def _options(expected: str) -> list[str]:
