@@ -13,6 +13,7 @@ from safetensors.torch import save
 from scipy import stats
 
 from reverie.comparison import compare
+from reverie.comparison.table import _tex
 from reverie.errors import ConfigError
 from reverie.records import Record
 
@@ -406,3 +407,16 @@ def test_a_frechet_distance_is_headed_by_its_features(judged):
     assert compare(["a", "b"]).cells()[1][0] == "FD[x@1] or FD[y@2]"
     for text in (compare(["a"]).to_markdown(), compare(["a"]).to_latex()):
         assert "FD[x@1]" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1.23e-05", r"1.23$\times10^{-5}$"),
+        ("-3.1e+10 ± 1e-07", r"$-$3.1$\times10^{10}$ $\pm$ 1$\times10^{-7}$"),
+        ("FD[lenet@4bf1e963]", "FD[lenet@4bf1e963]"),
+        ("2026-11-23, vae-2_b", r"2026-11-23, vae-2\_b"),
+    ],
+)
+def test_latex_sets_powers_and_signs_of_numbers_and_of_nothing_else(text, expected):
+    assert _tex(text) == expected

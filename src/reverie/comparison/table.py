@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -284,4 +285,10 @@ def _tex(text: str) -> str:
         "~": r"\~{}",
     }
     special["\\"] = r"\textbackslash{}"
-    return "".join(special.get(letter, letter) for letter in text)
+    text = "".join(special.get(letter, letter) for letter in text)
+    text = re.sub(r"(?<![\w.])(-?[\d.]+)e([+-]\d+)\b", _power, text)
+    return re.sub(r"(?<![\w${])-(?=\d)", "$-$", text)
+
+
+def _power(found: re.Match[str]) -> str:
+    return rf"{found[1]}$\times10^{{{int(found[2])}}}$"
