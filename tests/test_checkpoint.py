@@ -8,6 +8,7 @@ import torch
 
 from reverie import checkpoint
 from reverie.errors import ModelFileError, StorageError
+from reverie.optim import SGD, Adam
 from reverie.storage import remove_leftovers, seal
 
 
@@ -149,6 +150,24 @@ def test_what_a_killed_process_left_is_passed_over_and_removed(folder):
     assert_is(checkpoint.load(folder), 5)
     remove_leftovers(folder)
     assert sorted(path.name for path in folder.iterdir()) == ["step-0000000004", "step-0000000005"]
+
+
+def test_adam_goes_on_from_a_checkpoint_that_sgd_left(tmp_path):
+    """A run whose optimizer was changed in config.json: Adam's first step is the learning rate."""
+    weight = torch.nn.Parameter(torch.ones(3))
+    sgd = SGD(momentum=0.9).build([weight])
+    weight.grad = torch.ones(3)
+    sgd.step()
+    tensors = checkpoint.optimizer_tensors(sgd, "optimizer.a")
+    assert tensors
+    checkpoint.save(tmp_path, 1, tensors, {})
+    weight = torch.nn.Parameter(torch.ones(3))
+    adam = Adam().build([weight])
+    checkpoint.restore_optimizer(adam, "optimizer.a", checkpoint.load(tmp_path).tensors)
+    adam.param_groups[0]["lr"] = 0.1
+    weight.grad = torch.full((3,), 2.0)
+    adam.step()
+    torch.testing.assert_close(weight.detach(), torch.full((3,), 0.9))
 
 
 @pytest.mark.parametrize("make", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD])

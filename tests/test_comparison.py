@@ -13,7 +13,7 @@ from safetensors.torch import save
 from scipy import stats
 
 from reverie.comparison import compare
-from reverie.comparison.table import _tex
+from reverie.comparison.table import _numbers, _tex
 from reverie.errors import ConfigError
 from reverie.records import Record
 
@@ -414,9 +414,17 @@ def test_a_frechet_distance_is_headed_by_its_features(judged):
     [
         ("1.23e-05", r"1.23$\times10^{-5}$"),
         ("-3.1e+10 ± 1e-07", r"$-$3.1$\times10^{10}$ $\pm$ 1$\times10^{-7}$"),
-        ("FD[lenet@4bf1e963]", "FD[lenet@4bf1e963]"),
-        ("2026-11-23, vae-2_b", r"2026-11-23, vae-2\_b"),
+        ("0.5 [-0.2, 1.2]", "0.5 [$-$0.2, 1.2]"),
+        ("-", "-"),
     ],
 )
-def test_latex_sets_powers_and_signs_of_numbers_and_of_nothing_else(text, expected):
-    assert _tex(text) == expected
+def test_latex_sets_powers_and_signs_of_values_as_mathematics(text, expected):
+    assert _numbers(_tex(text)) == expected
+
+
+def test_latex_sets_names_as_they_are(judged):
+    for name in ("lr-1e-4", "b-2"):
+        judged(name, Record(metric="loss@4e-5", value=-1e-9, direction="lower", n=9))
+    tex = compare(["lr-1e-4", "b-2"]).to_latex()
+    assert "lr-1e-4" in tex and "b-2" in tex and "loss@4e-5" in tex
+    assert r"$-$1.000$\times10^{-9}$" in tex

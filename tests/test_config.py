@@ -173,7 +173,7 @@ def test_entries_of_lists_are_reached_by_number():
         ("train.batch=true", "train.batch is True; expected integer"),
         (
             "model.generator.widths=12",
-            "model.generator.widths is 12; expected a list in brackets, as [256, 128]",
+            "model.generator.widths is 12; expected a list in brackets, with commas between",
         ),
         ("model.shared_fakes=maybe", "model.shared_fakes is 'maybe'; expected true or false"),
         (

@@ -237,7 +237,7 @@ def _explain(cls: type[Section], error: ValidationError, where: str) -> list[str
 
 
 _PLAINLY = {
-    "tuple_type": "a list in brackets, as [256, 128]",
+    "tuple_type": "a list in brackets, with commas between",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
 }

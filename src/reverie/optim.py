@@ -55,6 +55,11 @@ class FusedAdam(torch.optim.Adam):
     load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
 
     @override
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Adam's own asks every state for its steps, and what a checkpoint holds may be another optimizer's.
+        torch.optim.Optimizer.__setstate__(self, state)
+
+    @override
     def zero_grad(self, set_to_none: bool = True) -> None:
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -65,6 +70,8 @@ class FusedAdam(torch.optim.Adam):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             moving = [p for p in group["params"] if p.grad is not None]
+            if not moving:
+                continue
             states = [self._state_of(p) for p in moving]
             for state in states:
                 state["step"] += 1

@@ -8,7 +8,12 @@ import torch
 from safetensors.torch import save
 
 from reverie.comparison import compare
+from reverie.config import to_tree
+from reverie.data import DataConfig
+from reverie.recipes import find
 from reverie.records import Record
+from reverie.settings import Config
+from reverie.spec import Pixels
 
 
 @pytest.fixture
@@ -46,6 +51,20 @@ def test_seeds_of_one_wall_time_are_one_row(run):
     for seed, steps in enumerate((1000, 1013, 985)):
         run(f"vae-{seed}", loss(1.0 + seed), seed=seed, steps=steps, given="5m")
     assert compare([f"vae-{seed}" for seed in range(3)]).runs == ["vae (3 seeds)"]
+
+
+def test_a_setting_that_an_older_version_did_not_write_has_its_default(run):
+    """Of two seeds of one recipe, one was trained before `shared_fakes` could be said; and one shares."""
+    model, train = find("dcgan")(Pixels(shape=(1, 28, 28)))
+    config = Config(recipe="dcgan", data=DataConfig(), model=model, train=train)
+    trees = [to_tree(config) for _ in range(3)]
+    del trees[0]["model"]["shared_fakes"]
+    trees[2]["model"]["shared_fakes"] = True
+    for seed, tree in enumerate(trees):
+        tree["train"]["seed"] = seed
+        folder = run(f"dcgan-{seed}", loss(1.0 + seed), seed=seed)
+        (folder / "config.json").write_text(json.dumps(tree))
+    assert compare([f"dcgan-{seed}" for seed in range(3)]).runs == ["dcgan (2 seeds)", "dcgan-2"]
 
 
 def test_other_budgets_are_other_rows(run):

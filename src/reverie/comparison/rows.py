@@ -17,10 +17,12 @@ from safetensors.torch import load
 from torch import Tensor
 
 from ..budget import parse
+from ..config import from_tree, to_tree
 from ..errors import ConfigError
 from ..metrics.intervals import student_t_quantile
 from ..records import record_from
 from ..runs import RunFolder, unfinished
+from ..settings import Config
 
 REFERENCES = {
     "training data": ("training data",),
@@ -149,7 +151,7 @@ def grouped(runs: dict[str, tuple[RunFolder, dict[str, Any]]]) -> list[Row]:
     groups: dict[str, list[str]] = {}
     seeds: dict[str, int | None] = {}
     for name, (folder, tree) in runs.items():
-        config = copy.deepcopy(folder.read(folder.config))
+        config = _settings(folder)
         train = config.get("train")
         seeds[name] = train.pop("seed", None) if isinstance(train, dict) else None
         facts = [config, _wall_time(folder), tree.get("protocol"), _fingerprint({}, tree)]
@@ -175,6 +177,15 @@ def grouped(runs: dict[str, tuple[RunFolder, dict[str, Any]]]) -> list[Row]:
         folders = tuple(runs[name][0] for name in ordered)
         rows.append(Row(title, folders, records))
     return rows
+
+
+def _settings(folder: RunFolder) -> dict[str, Any]:
+    """What config.json says, with the defaults of settings that the version it is of did not have."""
+    tree = copy.deepcopy(folder.read(folder.config))
+    try:
+        return to_tree(from_tree(Config, tree, str(folder.config)))
+    except ConfigError:  # it knows settings that this version does not
+        return tree
 
 
 def column(metric: str) -> str:

@@ -210,7 +210,7 @@ class Comparison:
         lines += [" & ".join(map(_tex, head)) + r" \\", r"\midrule"]
         for metric, cells in zip(self.metrics, body, strict=True):
             best = self.best.get(metric)
-            made = [_tex(cell) for cell in cells]
+            made = [_tex(cells[0]), *(_numbers(_tex(cell)) for cell in cells[1:])]
             for place, run in enumerate(self.runs, start=1):
                 made[place] = rf"\textbf{{{made[place]}}}" if run == best else made[place]
             lines.append(" & ".join(made) + r" \\")
@@ -285,7 +285,11 @@ def _tex(text: str) -> str:
         "~": r"\~{}",
     }
     special["\\"] = r"\textbackslash{}"
-    text = "".join(special.get(letter, letter) for letter in text)
+    return "".join(special.get(letter, letter) for letter in text)
+
+
+def _numbers(text: str) -> str:
+    """Powers of ten and minus signs as mathematics, in what is no name."""
     text = re.sub(r"(?<![\w.])(-?[\d.]+)e([+-]\d+)\b", _power, text)
     return re.sub(r"(?<![\w${])-(?=\d)", "$-$", text)
 

@@ -51,14 +51,16 @@ class GANConfig(Section):
     critic_turns: PositiveInt = 1
     """Critic updates for each update of the generator."""
     shared_fakes: bool = False
-    """The generator learns from the samples that the critic has just judged, not from fresh ones."""
+    """The generator learns from the samples that the critic has just judged, not from fresh ones.
+
+    They are held until then: `train.accumulate` then saves no memory of the generator's."""
 
     @model_validator(mode="after")
     def _one_turn_shares(self) -> GANConfig:
         if self.shared_fakes and self.critic_turns > 1:
             raise ValueError(
                 f"model.shared_fakes is on and model.critic_turns is {self.critic_turns}: the generator "
-                "would learn from the last of them alone; write model.shared_fakes=false"
+                "would learn from the last turn's samples alone; write model.shared_fakes=false"
             )
         return self
 
@@ -138,7 +140,7 @@ class GAN(Model):
 
     def critic_loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The critic's side of the game and its penalty."""
-        with torch.set_grad_enabled(self.config.shared_fakes):
+        with torch.set_grad_enabled(self.config.shared_fakes and torch.is_grad_enabled()):
             made = self.sample(len(batch.x), batch.noise, batch.y)
         if self.config.shared_fakes:
             batch.made["fakes"] = made
