@@ -18,10 +18,9 @@ def gan(spec: Pixels | Vector) -> tuple[GANConfig, TrainConfig]:
     """The fully connected GAN of every tutorial: noise 100, 256-512-1024-784 against 512-256-1.
 
     Run:     reverie train gan --data mnist
-    Takes:   37.8 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
-    Expect:  FD[lenet-mnist-v1@ea277212] 39.5 (sd 6.1); coverage[lenet-mnist-v1@ea277212] 0.8391
-             (sd 0.0055) (3 seeds, AMD EPYC, 2 cores, 1 thread, bfloat16, commit 3013e3313f,
-             4bf196325e).
+    Takes:   25.4 min of training on AMD EPYC, 2 cores, 1 thread, bfloat16.
+    Expect:  FD[lenet-mnist-v1@ea277212] 41.84 (sd 6.0); coverage[lenet-mnist-v1@ea277212] 0.8373
+             (sd 0.013) (3 seeds, AMD EPYC, 2 cores, 1 thread, bfloat16, commit 1d1403cf5c).
     Differs: Goodfellow et al. (2014) use maxout and dropout, and draw fresh noise for each player; this
              is the tutorials' form, where both learn from the same generated samples.
     """
