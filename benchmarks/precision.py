@@ -2,8 +2,9 @@
 
 All train the recipe's own network through the same step. From row to row one thing changes: whether the C
 library gives freed memory back to the kernel, as it does in a plain PyTorch script, so that activations
-cost page faults (the share of time spent in the kernel stands beside); the layout in memory; whether
-repeating pixels and convolving them are two steps, as everybody writes them, or one; and the precision.
+cost page faults (the share of time spent in the kernel stands beside); the layout in memory; whether the
+decoder's convolutions are PyTorch's, which repeat pixels before they convolve them, or those of
+networks/convolutions.py, of the same values; and the precision.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ SIDES = (
     "fp32 channels-first, as PyTorch comes",
     "fp32 channels-first, memory kept",
     "fp32 channels-last, memory kept",
-    "fp32 channels-last, memory kept, one step for two",
+    "fp32 channels-last, memory kept, our convolutions",
     "reverie's choice",
 )
 THREADS = (1, 2)
@@ -31,10 +32,12 @@ BATCH = 64
 def one(side: str, *overrides: str) -> None:
     """Trains one side in this process, without end."""
     import torch
+    from torch.nn import Conv2d
 
     from reverie import hardware, preparing
     from reverie.distributed import World
     from reverie.monitor import Listener
+    from reverie.networks.convolutions import Narrow
     from reverie.networks.parts import NearestUp
     from reverie.training import start, train_step
 
@@ -42,6 +45,7 @@ def one(side: str, *overrides: str) -> None:
         hardware.keep_freed_memory = lambda: None
     if side in SIDES[:3]:
         NearestUp.forward = two_steps  # type: ignore[reportAttributeAccessIssue, method-assign]
+        Narrow.forward = Conv2d.forward  # type: ignore[method-assign]
     precision = "auto" if side == SIDES[-1] else "fp32"
     settings = [f"train.precision={precision}", f"train.batch={BATCH}", *overrides]
     prepared = preparing.prepare("conv-vae", "mnist", settings, Listener())

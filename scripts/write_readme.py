@@ -93,7 +93,7 @@ def threads(count: int | str) -> str:
 def precision(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What Reverie chooses against fp32, and what of that is not the precision."""
     named = {
-        "fp32 channels-last, memory kept, one step for two": "all but the precision",
+        "fp32 channels-last, memory kept, our convolutions": "all but the precision",
         "reverie's choice": "in bf16",
     }
     for each in tree.get("sides", ()):

@@ -15,7 +15,6 @@ from reverie.networks.parts import (
     Flatten,
     NearestUp,
     Unflatten,
-    Up,
     activation,
     halvings,
     initialise_normal,
@@ -203,64 +202,6 @@ def test_repeated_pixels_under_a_kernel_that_copies_are_the_picture_twice_as_lar
         up.conv.bias.zero_()
     made = up(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
     assert made[0, 0].tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4]]
-
-
-def assert_same_function(up, plain, before, within):
-    """Values to `within` and every gradient to rounding, in float64, of `(2, 4, 3, 5)` made `before`."""
-    x = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
-    weights = torch.randn(2, 3, *before, dtype=torch.float64)
-    given, expected = (x, *up.parameters()), plain(x)
-    torch.testing.assert_close(up(x), expected, rtol=0, atol=within)
-    gradients = torch.autograd.grad((up(x) * weights).sum(), given)
-    torch.testing.assert_close(
-        gradients, torch.autograd.grad((expected * weights).sum(), given), rtol=0, atol=1e-13
-    )
-
-
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize(
-    "before",
-    [(3, 5), (6, 10), (5, 9), (6, 5), (3, 10)],
-    ids=["kept", "doubled", "odd", "mixed", "strip"],
-)
-def test_repeating_pixels_and_convolving_in_one_step_is_both_in_turn(before, bias):
-    torch.manual_seed(0)
-    up = NearestUp(4, 3, (3, 5), before, bias).double()
-    assert_same_function(
-        up, lambda x: up.conv(nn.functional.interpolate(x, before)), before, within=1e-14
-    )
-
-
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("before", [(6, 10), (5, 9), (3, 10)], ids=["doubled", "odd", "strip"])
-def test_the_gradients_of_a_transposed_convolution_are_those_of_pytorch(before, bias):
-    torch.manual_seed(0)
-    up = Up(4, 3, (3, 5), before, bias).double()
-    assert_same_function(up, lambda x: up.conv(x)[..., : before[0], : before[1]], before, within=0)
-
-
-def test_repeated_pixels_stay_in_the_precision_and_the_layout_of_autocast():
-    up = NearestUp(4, 3, (2, 2), (4, 4)).to(memory_format=torch.channels_last)
-    x = torch.randn(2, 4, 2, 2).to(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
-        made = up(x)
-    assert made.dtype == torch.bfloat16 and made.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(made.float(), up(x), rtol=0.02, atol=0.02)
-
-
-@pytest.mark.parametrize("layer", [Up, NearestUp])
-def test_the_bias_of_a_layer_in_bf16_has_its_gradient_summed_in_float32(layer):
-    """Half a thousand values of bf16: summed in their own precision three digits would be left."""
-    torch.manual_seed(0)
-    up = layer(4, 3, (4, 4), (8, 8)).to(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
-        made = up(torch.randn(8, 4, 4, 4).to(memory_format=torch.channels_last))
-    gradient = (1 + torch.rand(made.shape)).bfloat16()
-    made.backward(gradient)
-    assert up.conv.bias.grad.dtype == torch.float32
-    torch.testing.assert_close(
-        up.conv.bias.grad, gradient.double().sum((0, 2, 3)).float(), rtol=1e-6, atol=0
-    )
 
 
 # ---- initialisation

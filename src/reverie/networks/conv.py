@@ -8,6 +8,7 @@ from pydantic import Field, PositiveInt
 from torch import nn
 
 from ..config import Section
+from .convolutions import Narrow
 from .parts import (
     Activation,
     BatchNorm,
@@ -88,7 +89,7 @@ class Conv(Section):
             ]
             layers += [] if last else self._hidden(targets[stage])
         if self.stem:
-            layers += [nn.Conv2d(self.stem, outputs * channels, 3, padding=1)]
+            layers += [Narrow(self.stem, outputs * channels)]
         return self._initialised(nn.Sequential(*layers, SampleShape(outputs, shape)))
 
     def _size(self, size: Size) -> int:

@@ -8,10 +8,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch.nn.functional import avg_pool2d, conv_transpose2d, interpolate, pad
+from torch.nn.functional import interpolate, pad
 from typing_extensions import override
 
 from ..errors import ConfigError
+from .convolutions import over_doubled, transposed
 
 Activation = Literal["relu", "leaky_relu", "silu", "gelu", "tanh"]
 Size = tuple[int, int]
@@ -79,34 +80,6 @@ class Down(nn.Module):
         return self.conv(pad(x, (0, self.extra[1], 0, self.extra[0])) if any(self.extra) else x)
 
 
-class BiasGradient(torch.autograd.Function):
-    """Leaves `(B, C, H, W)` with its bias added as it is; gives the bias the sum of the gradients.
-
-    For transposed convolutions in bf16, of which oneDNN takes longer over this sum than over all else.
-    """
-
-    @staticmethod
-    @override
-    def forward(ctx: Any, x: Tensor, bias: Tensor) -> Tensor:
-        ctx.dtype = bias.dtype
-        return x.view_as(x)
-
-    @staticmethod
-    @override
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None]:
-        (gradient,) = gradients
-        wanted = ctx.needs_input_grad[1]
-        return gradient, gradient.sum((0, 2, 3), dtype=ctx.dtype) if wanted else None
-
-
-def transposed(x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]) -> Tensor:
-    """The transposed convolution of `(B, C, H, W)` with `(C, C', k, k)` and one pixel of padding."""
-    x = conv_transpose2d(x, weight, None if bias is None else bias.detach(), stride, padding=1)
-    made = x if bias is None else BiasGradient.apply(x, bias)
-    assert isinstance(made, Tensor)
-    return made
-
-
 class Up(nn.Module):
     """The transposed convolution that undoes `Down`: `(B, C, *after)` to `(B, C', *before)`."""
 
@@ -154,20 +127,12 @@ class NearestUp(nn.Module):
         if self.size == (height, width):
             return self.conv(x)
         if self.size == (2 * height, 2 * width):
-            return self._doubled(x)
+            # Both steps at once: 16 products for 36, and no enlarged picture.
+            return transposed(x, over_doubled(self.conv.weight), self.conv.bias, (2, 2))
         # Autocast would have it in float32: repeating a pixel rounds nothing.
         with torch.autocast(x.device.type, enabled=False):
             x = interpolate(x, self.size)
         return self.conv(x)
-
-    def _doubled(self, x: Tensor) -> Tensor:
-        """Both steps as one transposed convolution, with 16 products for 36 and no enlarged picture.
-
-        A kernel of 3 x 3 that passes over 2 x 2 copies of a pixel is one of 4 x 4 that passes over it once:
-        each weight is the sum of those that met a copy.
-        """
-        kernel = 4 * avg_pool2d(self.conv.weight.flip(2, 3), 2, stride=1, padding=1)
-        return transposed(x, kernel.transpose(0, 1), self.conv.bias, (2, 2))
 
 
 class Flatten(nn.Module):
