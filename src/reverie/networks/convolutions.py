@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, pad, pixel_shuffle
 from typing_extensions import override
 
-FEW = 4
+FEW = 3
 """So many channels that a convolution makes, or fewer, are `Narrow`'s to make in blocks of pixels."""
 LANES = 16
 """Channels that oneDNN's kernels make at once, whether they are asked for or not."""
