@@ -14,34 +14,134 @@ FEW = 3
 """So many channels that a convolution makes, or fewer, are `Narrow`'s to make in blocks of pixels."""
 LANES = 16
 """Channels that oneDNN's kernels make at once, whether they are asked for or not."""
+CACHED = 2**22
+"""So many numbers of a matrix are read again before they leave the cache."""
 
 
-class BiasGradient(torch.autograd.Function):
-    """Leaves `(B, C, H, W)` with its bias added as it is; gives the bias the sum of the gradients.
+class Strided(nn.Conv2d):
+    """A convolution with one pixel of padding that halves pictures; as `StrideTwo` where that is faster."""
 
-    For transposed convolutions in bf16, of which oneDNN takes longer over this sum than over all else.
-    """
-
-    @staticmethod
     @override
-    def forward(ctx: Any, x: Tensor, bias: Tensor) -> Tensor:
-        ctx.dtype = bias.dtype
-        return x.view_as(x)
-
-    @staticmethod
-    @override
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None]:
-        (gradient,) = gradients
-        wanted = ctx.needs_input_grad[1]
-        return gradient, gradient.sum((0, 2, 3), dtype=ctx.dtype) if wanted else None
+    def forward(self, input: Tensor) -> Tensor:
+        if input.device.type != "cpu" or self.stride != (2, 2):
+            return super().forward(input)
+        input = autocast(input)
+        if not by_windows(input, self.kernel_size[0]):
+            return super().forward(input)
+        made = StrideTwo.apply(input, self.weight, self.bias, False)
+        assert isinstance(made, Tensor)
+        return made
 
 
 def transposed(x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]) -> Tensor:
     """The transposed convolution of `(B, C, H, W)` with `(C, C', k, k)` and one pixel of padding."""
-    x = conv_transpose2d(x, weight, None if bias is None else bias.detach(), stride, padding=1)
-    made = x if bias is None else BiasGradient.apply(x, bias)
+    if x.device.type != "cpu" or stride != (2, 2):
+        return conv_transpose2d(x, weight, bias, stride, padding=1)
+    made = StrideTwo.apply(autocast(x), weight, bias, True)
     assert isinstance(made, Tensor)
     return made
+
+
+class StrideTwo(torch.autograd.Function):
+    """A convolution with a stride of 2 and one pixel of padding, or a transposed one, and its gradients.
+
+    Over a bias's gradient, a sum, oneDNN takes longer than over all others of a transposed convolution;
+    over a kernel's it takes two threads about as long as one.
+    """
+
+    @staticmethod
+    @override
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, up: bool) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.up = up
+        weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+        if up and weight.shape[1] <= LANES:
+            return in_pairs(x, weight, bias)
+        return (conv_transpose2d if up else conv2d)(x, weight, bias, 2, 1)
+
+    @staticmethod
+    @override
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        x, weight = ctx.saved_tensors
+        of_x, of_weight, of_bias, _ = ctx.needs_input_grad
+        large, small = (gradient, x) if ctx.up else (x, gradient)
+        product = of_weight and by_windows(large, weight.shape[-1])
+        found = torch.ops.aten.convolution_backward(
+            gradient,
+            x,
+            weight.to(x.dtype),
+            bias_sizes=None,
+            stride=(2, 2),
+            padding=(1, 1),
+            dilation=(1, 1),
+            transposed=ctx.up,
+            output_padding=(0, 0),
+            groups=1,
+            output_mask=(of_x, of_weight and not product, False),
+        )
+        kernel = from_windows(large, small, weight.shape[-1]) if product else found[1]
+        return (
+            found[0],
+            kernel.to(weight.dtype) if of_weight else None,
+            gradient.sum((0, 2, 3)).to(weight.dtype) if of_bias else None,
+            None,
+        )
+
+
+def in_pairs(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The transposed convolution of `(B, C, H, W)` with `(C, C', 4, 4)`, a stride of 2 and padding of 1.
+
+    What lies between two rows of x, and between two columns, depends on these alone: its 2 x 2 pixels are
+    so many channels of a kernel of 2 x 2.
+    """
+    batch, inputs, height, width = x.shape
+    outputs = weight.shape[1]
+    taps = weight.view(inputs, outputs, 2, 2, 2, 2).flip(2, 4).permute(3, 5, 1, 2, 4, 0)
+    kernel = taps.reshape(4 * outputs, 2, 2, inputs).permute(0, 3, 1, 2)
+    blocks = conv2d(x, kernel, None if bias is None else bias.repeat(4), padding=1)
+    rows = blocks.permute(0, 2, 3, 1).view(batch, height + 1, width + 1, 2, 2 * outputs)
+    made = rows.transpose(2, 3).reshape(batch, 2 * height + 2, 2 * width + 2, outputs)
+    return made[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
+
+
+def autocast(x: Tensor) -> Tensor:
+    """The same in the precision that autocast would have it in."""
+    return x.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else x
+
+
+def by_windows(large: Tensor, size: int) -> bool:
+    """Whether the product of `from_windows` is the faster, for `(B, C, H, W)` and a kernel of this size.
+
+    It is for several threads: of them oneDNN makes little, and less where cores are slow to pass data on.
+    """
+    if large.dtype != torch.bfloat16 or torch.get_num_threads() == 1:
+        return False
+    return large.shape[1] >= LANES and large.numel() * size**2 // 4 <= CACHED
+
+
+def from_windows(large: Tensor, small: Tensor, size: int) -> Tensor:
+    """The kernel `(C', C, k, k)` through which `(B, C, H, W)` met `(B, C', h, w)`, half as large.
+
+    One product: what each place of the small picture holds, with what it sees of the large one.
+    """
+    channels = large.shape[1]
+    edged = pad(large.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+    seen = edged.unfold(1, size, 2).unfold(2, size, 2).permute(0, 1, 2, 4, 5, 3)
+    held = small.permute(0, 2, 3, 1).reshape(-1, small.shape[1])
+    kernel = of_all_rows(held, seen.reshape(len(held), -1))
+    return kernel.view(-1, size, size, channels).permute(0, 3, 1, 2)
+
+
+def of_all_rows(a: Tensor, b: Tensor) -> Tensor:
+    """The product `(P, Q)` of `(N, P)`, transposed, and `(N, Q)`; of bf16 in float32.
+
+    Each thread sums over rows of its own, which it made: what another core has made is slow to come.
+    """
+    threads = torch.get_num_threads()
+    parts = threads if len(a) % threads == 0 else 1
+    a, b = a.unflatten(0, (parts, -1)), b.unflatten(0, (parts, -1))
+    return (a.transpose(1, 2) @ b).sum(0, dtype=torch.promote_types(a.dtype, torch.float32))
 
 
 def over_doubled(weight: Tensor) -> Tensor:
@@ -51,10 +151,10 @@ def over_doubled(weight: Tensor) -> Tensor:
     over it once: each weight is the sum of those that met a copy.
     """
     outputs, inputs = weight.shape[:2]
-    rows = weight.permute(0, 2, 3, 1).reshape(outputs, 9, inputs)
+    taps = weight.permute(2, 3, 0, 1).reshape(9, outputs * inputs)
     with torch.autocast(weight.device.type, enabled=False):
-        kernel = _meetings(weight.dtype, weight.device) @ rows
-    return kernel.view(outputs, 4, 4, inputs).permute(3, 0, 1, 2)
+        kernel = _meetings(weight.dtype, weight.device) @ taps
+    return kernel.view(4, 4, outputs, inputs).permute(3, 2, 0, 1)
 
 
 @cache
@@ -76,10 +176,8 @@ class Narrow(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         if input.device.type != "cpu" or self.out_channels > FEW:
             return super().forward(input)
-        if torch.is_autocast_enabled("cpu"):
-            input = input.to(torch.get_autocast_dtype("cpu"))
         assert self.bias is not None
-        made = InBlocks.apply(input, self.weight, self.bias)
+        made = InBlocks.apply(autocast(input), self.weight, self.bias)
         assert isinstance(made, Tensor)
         return made
 
@@ -122,8 +220,9 @@ class InBlocks(torch.autograd.Function):
             turned = weight.to(x.dtype).flip(2, 3).permute(2, 3, 0, 1).reshape(9 * outputs, inputs)
             of_x = (met.t() @ turned).view(batch, height, width, inputs).permute(0, 3, 1, 2)
         if ctx.needs_input_grad[1]:
-            of_taps = (met @ x.permute(0, 2, 3, 1).reshape(-1, inputs)).to(weight.dtype)
-            of_weight = of_taps.view(3, 3, outputs, inputs).flip(0, 1).permute(2, 3, 0, 1)
+            of_taps = of_all_rows(met.t(), x.permute(0, 2, 3, 1).reshape(-1, inputs))
+            of_taps = of_taps.to(weight.dtype).view(3, 3, outputs, inputs)
+            of_weight = of_taps.flip(0, 1).permute(2, 3, 0, 1)
         if ctx.needs_input_grad[2]:
             of_bias = gradient.sum((0, 2, 3), dtype=weight.dtype)
         return of_x, of_weight, of_bias

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate, pad
 from typing_extensions import override
 
 from ..errors import ConfigError
-from .convolutions import over_doubled, transposed
+from .convolutions import Strided, over_doubled, transposed
 
 Activation = Literal["relu", "leaky_relu", "silu", "gelu", "tanh"]
 Size = tuple[int, int]
@@ -73,7 +73,7 @@ class Down(nn.Module):
         kernel = kernels(stride)
         # An odd side gets one more row, so that its half is rounded up.
         self.extra = tuple(n % 2 if s == 2 else 0 for n, s in zip(before, stride, strict=True))
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=bias)
+        self.conv = Strided(inputs, outputs, kernel, stride, padding=1, bias=bias)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ class Up(nn.Module):
         return x if x.shape[2:] == self.size else x[..., : self.size[0], : self.size[1]]
 
 
-class SmallDown(nn.Conv2d):
+class SmallDown(Strided):
     """`Down` with kernels of 3, whose halves round up of themselves."""
 
     def __init__(
