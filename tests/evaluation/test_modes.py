@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from reverie.data import DataConfig, open_dataset
 from reverie.data.toys import GRID_SIGMA, RING_SIGMA, grid_means, ring_means
@@ -227,6 +228,10 @@ def test_clusters_never_reached_are_counted_warned_of_and_shown(
         "neighbours.png",
         "unreached.png",
     ]
+    # Five pictures of 8 x 8 in a row of eight: however few there are, none is wider than an eighth.
+    with Image.open(folder.samples / "unreached.png") as image:
+        width, height = image.size
+    assert width > 7 * height
     # Trained on until all are reached, the run no longer shows them.
     assert [p.name for p in paint(judged, folder, [Record(metric="x", value=1)])] == [
         "neighbours.png"

@@ -19,6 +19,8 @@ from ..runs import RunFolder
 from .subject import Subject
 
 SHOWN = 16
+ACROSS = 8
+"""Pictures in a row of what is never generated: one alone is not blown up to the width of a page."""
 
 
 def paint(subject: Subject, folder: RunFolder, records: list[Record]) -> list[Path]:
@@ -30,7 +32,7 @@ def paint(subject: Subject, folder: RunFolder, records: list[Record]) -> list[Pa
         return []
     made = [] if subject.unknown else [neighbours(subject, near)]
     if rows := [row for record in records for row in record.shown.get("unreached", [])]:
-        save_png(grid(subject.held_out[torch.as_tensor(rows)]), path)
+        save_png(grid(subject.held_out[torch.as_tensor(rows)], ACROSS), path)
         made.append(path)
     return made
 
