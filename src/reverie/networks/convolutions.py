@@ -34,7 +34,10 @@ class Strided(nn.Conv2d):
 
 
 def transposed(x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]) -> Tensor:
-    """The transposed convolution of `(B, C, H, W)` with `(C, C', k, k)` and one pixel of padding."""
+    """The transposed convolution of `(B, C, H, W)` with `(C, C', *k)` and one pixel of padding.
+
+    A side with a stride of 2 has a kernel of 4, one with a stride of 1 a kernel of 3.
+    """
     if x.device.type != "cpu" or stride != (2, 2):
         return conv_transpose2d(x, weight, bias, stride, padding=1)
     made = StrideTwo.apply(autocast(x), weight, bias, True)
@@ -93,7 +96,7 @@ def in_pairs(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The transposed convolution of `(B, C, H, W)` with `(C, C', 4, 4)`, a stride of 2 and padding of 1.
 
     What lies between two rows of x, and between two columns, depends on these alone: its 2 x 2 pixels are
-    so many channels of a kernel of 2 x 2.
+    so many channels of a kernel of 2 x 2. That is faster where C' is less than what oneDNN makes at once.
     """
     batch, inputs, height, width = x.shape
     outputs = weight.shape[1]
