@@ -16,7 +16,8 @@ from PIL import Image
 from reverie.artifact import save_model
 from reverie.errors import CapabilityError, ConfigError
 from reverie.latent.likelihoods import Gaussian
-from reverie.loading import Loaded, Samples, load, spherical, straight
+from reverie.latent.paths import spherical, straight
+from reverie.loading import Loaded, Samples, load
 from reverie.models import AutoencoderConfig, GANConfig, VAEConfig
 from reverie.networks import MLP
 from reverie.networks.conditioning import Concatenation

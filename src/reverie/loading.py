@@ -14,6 +14,7 @@ from torch import Tensor
 from .artifact import load_model
 from .errors import CapabilityError, ConfigError, did_you_mean
 from .hardware import Device, laid_out, pick_device
+from .latent.paths import spherical, straight
 from .models.base import (
     Conditional,
     Decoder,
@@ -283,18 +284,3 @@ def numbers(
     if not x.isfinite().all():
         raise ConfigError(f"{what} hold values that are not finite; leave them out or fill them")
     return x
-
-
-def straight(start: Tensor, end: Tensor, way: Tensor) -> Tensor:
-    """Straight lines between `(N, Z)` and `(N, Z)`: `(N, steps, Z)`."""
-    return torch.lerp(start[:, None], end[:, None], way)
-
-
-def spherical(start: Tensor, end: Tensor, way: Tensor) -> Tensor:
-    """Great arcs, which keep the length that Gaussian noise has. White (2016), section 2.1."""
-    cosine = torch.nn.functional.cosine_similarity(start, end)[:, None, None].clamp(-1, 1)
-    angle = cosine.acos()
-    left, right = ((1 - way) * angle).sin(), (way * angle).sin()
-    arc = (left * start[:, None] + right * end[:, None]) / angle.sin()
-    # Points on one line through the origin span no plane for an arc to lie in.
-    return torch.where(angle.sin() > 1e-3, arc, straight(start, end, way))
