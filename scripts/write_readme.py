@@ -155,6 +155,7 @@ def iwae(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for side in tree.get("sides", ()):
         what = {
             "reverie": "every image's bound",
+            "reverie, few decoded": f"the same with {tree.get('decoded')} of the draws decoded",
             "products alone in bf16": "the decoder's products alone, in bf16",
             "estimate of evaluate": "the estimate that `evaluate` gives of their mean",
         }.get(side["side"])

@@ -295,6 +295,72 @@ def test_double_precision_stays_double():
     assert found.dtype == torch.float64
 
 
+# ---- of a VAE, with few of the draws decoded
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_mean_weight_of_few_decoded_draws_is_that_of_all(name):
+    """E[mean w] = p(x) of both: 300 times 400 draws with 40 decoded, and 100,000 all decoded: 4 se."""
+    model, x = built(name)
+    full = model.importance(x, noise_of(1), 100_000)
+    many = x.repeat(300, *(x.dim() - 1) * [1])
+    thin = model.importance(many, noise_of(2), 400, 40)
+    ratio = (thin.value.view(300, len(x)) - full.value).exp()
+    error = (ratio.var(0) / 300 + full.error.square()).sqrt()
+    assert ((ratio.mean(0) - 1).abs() < 4 * error).all()
+    assert (error < 0.2).all()
+
+
+@pytest.mark.parametrize("decoded", [10, 50])
+def test_as_many_decoded_as_drawn_are_the_bound_itself(decoded):
+    model, x = built("bits")
+    whole = model.importance(x, noise_of(3), 10)
+    found = model.importance(x, noise_of(3), 10, decoded)
+    assert found.value.equal(whole.value) and found.error.equal(whole.error)
+
+
+def test_no_more_are_decoded_than_was_asked_and_each_sample_is_encoded_once(monkeypatch):
+    """Of 1000 draws of 6 samples 101 are decoded, a pilot of 50 and 51 others, 40 at a time."""
+    model, x = built("bits")
+    monkeypatch.setitem(vae.ENTRIES, "cpu", 40 * 20)
+    monkeypatch.setattr(vae, "CODES", 2 * 1000 * 3)
+    encoded, decoded, drawn = [], [], []
+    model.encoder.register_forward_hook(lambda m, given, out: encoded.append(len(out)))
+    model.decoder.register_forward_hook(lambda m, given, out: decoded.append(len(out)))
+    plain = noise_of(0)
+    monkeypatch.setattr(plain, "normal", lambda *shape: drawn.append(shape) or torch.randn(shape))
+    found = model.importance(x, plain, 1000, 101)
+    assert encoded == [6] and drawn == 3 * [(2, 1000, 3)]
+    assert sum(decoded) == 6 * 101 and max(decoded) == 40
+    assert found.draws == 1000 and found.value.shape == found.thinned.shape == (6,)
+
+
+def test_a_thinned_bound_is_made_of_the_training_weights():
+    """Weights that are all but equal: a mean of any of them is the mean of all."""
+    config = VAEConfig(latent=3, network=MLP(widths=(8,)))
+    torch.manual_seed(0)
+    model = config.build(Pixels(shape=(1, 5, 4))).double().eval()
+    with torch.no_grad():
+        for linear in (
+            list(model.encoder.parameters())[-2:],
+            list(model.decoder.parameters())[-2:],
+        ):
+            for parameter in linear:
+                parameter.mul_(1e-9)
+    x = torch.rand(6, 1, 5, 4).double()
+    found = model.importance(x, noise_of(0), 500, 8)
+    torch.testing.assert_close(
+        found.value, torch.full((6,), -20 * math.log(2)).double(), rtol=0, atol=1e-7
+    )
+    assert (found.error < 1e-7).all()
+
+
+def test_too_few_decoded_are_refused():
+    model, x = built("bits")
+    with pytest.raises(ConfigError, match="decoded is 3; write at least 4"):
+        model.importance(x, noise_of(0), 10, 3)
+
+
 def test_no_draws_are_refused():
     model, x = built("bits")
     with pytest.raises(ConfigError, match="draws is 0; write at least 1"):

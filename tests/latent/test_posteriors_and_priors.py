@@ -51,6 +51,15 @@ def test_posterior_draws_have_their_mean_and_variance():
     assert ((z.std(0) / std - 1).abs() < 4 / math.sqrt(2 * count)).all()
 
 
+def test_what_a_code_tells_is_measured_in_its_posteriors_width():
+    """(z - mean) / std sqrt(1 - std^2): sqrt(3)/2 a standard deviation of 1/2; nothing from width 1 on."""
+    std = torch.tensor([[0.5, 1.0, 2.0]]).double()
+    posterior = NormalPosterior(torch.tensor([[1.0, -2.0, 3.0]]).double(), 2 * std.log())
+    found = posterior.telling(posterior.mean[:, None] + 4 * std[:, None])
+    expected = torch.tensor([[[2 * math.sqrt(3), 0, 0]]]).double()
+    torch.testing.assert_close(found, expected)
+
+
 def test_draws_carry_the_gradient_to_mean_and_variance():
     """z = mean + std eps: dz/dmean = 1 and dz/dlog_var = (z - mean) / 2."""
     mean, log_var = (drawn(seed, 2, 3).requires_grad_() for seed in (0, 1))

@@ -6,8 +6,8 @@ K is the number of draws for each sample, B the batch, Z the latent dimensions; 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import torch
@@ -113,15 +113,17 @@ class ImportanceBound:
         draws: K.
         value: log mean_k w_k, the bound in nats, `(B,)`. Burda et al. (2016), eq. 8.
         ess: The effective sample size (sum w)^2 / sum w^2, of 1 to K, `(B,)`. Kong (1992).
+        thinned: The squared relative error of mean_k w_k from weights that were left out, `(B,)` or 0.
     """
 
     draws: int
     value: Tensor
     ess: Tensor
+    thinned: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     @property
     def error(self) -> Tensor:
-        """The standard error of `value` from its draws, `(B,)`: std(w) / (mean(w) sqrt(K)).
+        """The standard error of `value`, `(B,)`: std(w) / (mean(w) sqrt(K)), with that of thinning.
 
         The delta method; NaN for one draw, and too small where `ess` is a few draws.
         """
@@ -136,7 +138,20 @@ class ImportanceBound:
     def _squared_error(self) -> Tensor:
         # sum w^2 / mean(w)^2 is K^2 / ess; rounding must not turn equal weights into less than none.
         spread = (self.draws / self.ess - 1).clamp_min(0)
-        return spread / (self.draws - 1) if self.draws > 1 else torch.full_like(spread, math.nan)
+        alone = spread / (self.draws - 1) if self.draws > 1 else torch.full_like(spread, math.nan)
+        return alone + self.thinned
+
+    def clone(self) -> ImportanceBound:
+        """The same in memory of its own."""
+        return ImportanceBound(
+            self.draws, self.value.clone(), self.ess.clone(), self.thinned.clone()
+        )
+
+    @staticmethod
+    def joined(bounds: Sequence[ImportanceBound]) -> ImportanceBound:
+        """One of all samples, of thinned bounds of as many draws each."""
+        columns = ([b.value for b in bounds], [b.ess for b in bounds], [b.thinned for b in bounds])
+        return ImportanceBound(bounds[0].draws, *map(torch.cat, columns))
 
 
 def importance_bound(pieces: Iterable[Tensor]) -> ImportanceBound:

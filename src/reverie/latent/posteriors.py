@@ -36,6 +36,16 @@ class NormalPosterior:
         """log q(z|x) in nats: `(K, B, Z)` to `(K, B)`."""
         return normal_log_prob(z, self.mean, self.log_var).sum(2)
 
+    def telling(self, z: Tensor) -> Tensor:
+        """Codes `(B, K, Z)` standardised, times sqrt(1 - variance) where N(0, 1) is wider: `(B, K, Z)`.
+
+        A latent as wide as a standard normal prior says nothing of its sample, and tells no draw from
+        another.
+        """
+        narrower = (1 - self.log_var.exp()).clamp_min(0).sqrt()
+        scale = narrower * (-0.5 * self.log_var).exp()
+        return (z - self.mean[:, None]) * scale[:, None]
+
 
 class DiagonalGaussian(Section):
     """A mean and a variance for each latent dimension. Kingma & Welling (2014), eq. 9."""

@@ -148,8 +148,13 @@ class Reconstructor(Protocol):
 class Likelihood(Protocol):
     """A model that bounds the likelihood of data."""
 
-    def log_likelihood(self, x: Tensor, noise: Noise, draws: int) -> Tensor:
-        """A lower bound of log p(x) in nats: the IWAE bound of so many draws, `(B, *shape)` to `(B,)`."""
+    def log_likelihood(
+        self, x: Tensor, noise: Noise, draws: int, decoded: int | None = None
+    ) -> Tensor:
+        """A lower bound of log p(x) in nats: the IWAE bound of so many draws, `(B, *shape)` to `(B,)`.
+
+        `decoded` is how many of the draws are decoded where that is not all of them.
+        """
         ...
 
 

@@ -33,6 +33,7 @@ from ..latent.likelihoods import Bernoulli, Likelihood
 from ..latent.posteriors import DiagonalGaussian, NormalPosterior, Posterior
 from ..latent.priors import Prior, StandardNormal
 from ..latent.terms import Term
+from ..latent.thinning import LEAST, thinned_bound
 from ..networks import MLP, Network
 from ..schedules import Hyper, value_at
 from ..spec import Pixels, Vector
@@ -140,55 +141,111 @@ class VAE(Model):
         log_ratio = posterior.log_prob(z) - self.prior.log_prob(z) if ratio else None
         return Draws(log_likelihood, log_ratio, self.prior.kl(posterior, z)), z
 
-    def log_likelihood(self, x: Tensor, noise: Noise, draws: int) -> Tensor:
+    def log_likelihood(
+        self, x: Tensor, noise: Noise, draws: int, decoded: int | None = None
+    ) -> Tensor:
         """The IWAE bound of so many draws in nats, `(B,)`, without a gradient.
 
-        Burda et al. (2016), eq. 8.
+        Burda et al. (2016), eq. 8. `importance` says what `decoded` is.
         """
-        return self.importance(x, noise, draws).value.to(at_least_float32(x).dtype)
+        found = self.importance(x, noise, draws, decoded)
+        return found.value.to(at_least_float32(x).dtype)
 
-    def importance(self, x: Tensor, noise: Noise, draws: int) -> ImportanceBound:
+    def importance(
+        self, x: Tensor, noise: Noise, draws: int, decoded: int | None = None
+    ) -> ImportanceBound:
         """The same in float64, with what the weights say of its error.
 
-        Each sample is encoded once. Memory does not grow with `draws`, and with B only as encoding does.
+        Each sample is encoded once. Memory grows with B only as encoding does, and not with `draws` but
+        for one sample's codes where `decoded` is given.
         The networks compute in the precision of their parameters, float32 unless that was changed; the
         importance weights are summed in float64. Threads are the caller's choice.
 
+        Arguments:
+            x: Samples `(B, *shape)`.
+            noise: Of the draws, and of the choice among them.
+            draws: K.
+            decoded: How many draws of each sample are decoded; the mean of all K weights is estimated from
+                theirs without bias, as `latent.thinning` says. None decodes all.
+
         Raises:
-            ConfigError: `draws` is less than 1.
+            ConfigError: `draws` is less than 1, or `decoded` less than `LEAST`.
         """
         if draws < 1:
             raise ConfigError(f"draws is {draws}; write at least 1")
+        if decoded is not None and decoded < LEAST:
+            raise ConfigError(f"decoded is {decoded}; write at least {LEAST}")
         with torch.inference_mode():
-            found = importance_bound(self._log_weights(x, noise, draws))
+            posterior = self.posterior(x)
+            if decoded is None or decoded >= draws:
+                found = importance_bound(self._log_weights(x, posterior, noise, draws))
+            else:
+                found = self._thinned(x, posterior, noise, draws, decoded)
         # Clones, made out here, may be used like any other tensor.
-        return ImportanceBound(draws, found.value.clone(), found.ess.clone())
+        return found.clone()
 
-    def _log_weights(self, x: Tensor, noise: Noise, draws: int) -> Iterator[Tensor]:
+    def _log_weights(
+        self, x: Tensor, posterior: NormalPosterior, noise: Noise, draws: int
+    ) -> Iterator[Tensor]:
         """log p(x, z) - log q(z|x) of all samples, some draws at a time: `(k, B)` each."""
-        posterior = self.posterior(x)
-        entries = self.likelihood.outputs * x[0].numel()
-        rows = max(1, ENTRIES.get(x.device.type, MANY) // entries)
-        most = max(1, min(draws, rows, CODES // (len(x) * self.latent)))
+        most = max(1, min(draws, self._rows(x), CODES // (len(x) * self.latent)))
         for start in range(0, draws, most):
-            count = min(most, draws - start)
-            z = posterior.sample(count, noise)
-            log_ratio = posterior.log_prob(z) - self.prior.log_prob(z)
-            # One sample's draws lie together, as the product with its pixels wants them.
-            pairs = zip(
-                z.transpose(0, 1).split(max(1, rows // count)),
-                x.split(max(1, rows // count)),
-                strict=True,
-            )
-            parts = [
-                log_prob_of_draws(
-                    self.likelihood,
-                    self.decoder(codes.flatten(0, 1)).unflatten(0, (len(part), count)),
-                    part,
-                )
-                for codes, part in pairs
+            z = posterior.sample(min(most, draws - start), noise)
+            yield self._log_weights_of(z, x, posterior)
+
+    def _thinned(
+        self, x: Tensor, posterior: NormalPosterior, noise: Noise, draws: int, decoded: int
+    ) -> ImportanceBound:
+        """The bound of all draws with few of them decoded, some samples at a time."""
+        most = max(1, CODES // (draws * self.latent))
+        parts = (each.split(most) for each in (x, posterior.mean, posterior.log_var))
+        return ImportanceBound.joined(
+            [
+                self._thinned_of(part, NormalPosterior(mean, log_var), noise, draws, decoded)
+                for part, mean, log_var in zip(*parts, strict=True)
             ]
-            yield torch.cat(parts).T - log_ratio
+        )
+
+    def _thinned_of(
+        self, x: Tensor, posterior: NormalPosterior, noise: Noise, draws: int, decoded: int
+    ) -> ImportanceBound:
+        z = posterior.sample(draws, noise).transpose(0, 1)
+
+        def log_weights(places: Tensor) -> Tensor:
+            places = places.to(z.device)[..., None].expand(-1, -1, self.latent)
+            return self._log_weights_of(z.gather(1, places).transpose(0, 1), x, posterior).T
+
+        return thinned_bound(posterior.telling(z), log_weights, decoded, noise)
+
+    def _log_weights_of(self, z: Tensor, x: Tensor, posterior: NormalPosterior) -> Tensor:
+        """log p(x, z) - log q(z|x) of codes `(k, B, Z)`, few decoded at a time: `(k, B)`."""
+        rows, count = self._rows(x), len(z)
+        # One sample's draws lie together, as the product with its pixels wants them.
+        pairs = zip(
+            z.transpose(0, 1).split(max(1, rows // count)),
+            x.split(max(1, rows // count)),
+            strict=True,
+        )
+        parts = [
+            torch.cat(
+                [
+                    log_prob_of_draws(
+                        self.likelihood,
+                        self.decoder(few.flatten(0, 1)).unflatten(0, few.shape[:2]),
+                        part,
+                    )
+                    for few in codes.split(rows, 1)
+                ],
+                1,
+            )
+            for codes, part in pairs
+        ]
+        return torch.cat(parts).T - (posterior.log_prob(z) - self.prior.log_prob(z))
+
+    def _rows(self, x: Tensor) -> int:
+        """How many samples are decoded at a time in `importance`."""
+        entries = self.likelihood.outputs * x[0].numel()
+        return max(1, ENTRIES.get(x.device.type, MANY) // entries)
 
     def posterior(self, x: Tensor) -> NormalPosterior:
         """q(z|x) of samples `(B, *shape)`."""
