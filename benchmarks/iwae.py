@@ -3,7 +3,7 @@
 The recipe `vae` trained on MNIST, and MNIST's test images. One side is what libraries do: for each image,
 batches of 100 draws, each of which encodes the image 100 times, decodes and takes the binary cross-entropy,
 gradients on. The second is `Loaded.log_likelihood`, which decodes every draw too. The third is the same
-asked to decode 600 of the 5000: the same bound of the same images, from an unbiased estimate of the same
+asked to decode 400 of the 5000: the same bound of the same images, from an unbiased estimate of the same
 mean weight (`latent.thinning`). Beside them stands what each bound's standard error is, for that of the
 third is the price of its speed. The products alone are the floor of what decodes all: the decoder's
 matrices times as many draws, without a likelihood, in the same precision and in bf16.
@@ -47,7 +47,7 @@ SIDES = (
 )
 FLOORS = SIDES[3:]
 ESTIMATE = "estimate of evaluate"
-DECODED = 600
+DECODED = 400
 """Draws of each image that the third side decodes."""
 THREADS = (1, 2)
 BATCH, FEWER, LONGER = 100, 10, 10

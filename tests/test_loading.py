@@ -185,8 +185,8 @@ def test_the_model_says_what_it_is(vae):
     [
         (lambda m: m.sample(0), "count is 0; write at least 1"),
         (lambda m: m.log_likelihood(pictures(), draws=0), "draws is 0; write at least 1"),
-        (lambda m: m.log_likelihood(pictures(), decoded=3), "decoded is 3; write at least 4"),
-        (lambda m: m.log_likelihood(pictures(), decoded=9.5), "decoded is 9.5; write at least 4"),
+        (lambda m: m.log_likelihood(pictures(), decoded=5), "decoded is 5; write at least 6"),
+        (lambda m: m.log_likelihood(pictures(), decoded=9.5), "decoded is 9.5; write at least 6"),
         (lambda m: m.interpolate(pictures(2), pictures(3)), "2 starts and 3 ends; give as many"),
         (lambda m: m.interpolate(pictures(2), pictures(2), 0), "steps is 0; write at least 2"),
         (lambda m: m.interpolate(pictures(2), pictures(2), 1), "steps is 1; write at least 2"),

@@ -38,16 +38,19 @@ class Starts:
 
 
 def test_the_guess_is_ridge_regression_on_all_products_of_two():
-    """The kernel's features are u_i and u_i u_j of ordered pairs; the intercept is not penalised."""
+    """The kernel's features: u_i, u_i u_j of ordered pairs, and a constant of 1/4 and `LEVEL`."""
     pilot, others = drawn(0, 3, 20, 4), drawn(1, 3, 50, 4)
     log_weights = peaked(pilot, seed=2)
     found = guessed(pilot, log_weights, others)
 
     def features(u):
-        return np.concatenate([u, (u[:, :, None] * u[:, None]).reshape(len(u), -1)], 1)
+        constant = np.full((len(u), 1), math.sqrt(0.25 + thinning.LEVEL))
+        return np.concatenate([u, (u[:, :, None] * u[:, None]).reshape(len(u), -1), constant], 1)
 
     for row in range(3):
-        model = Ridge(alpha=thinning.RIDGE).fit(features(pilot[row].numpy()), log_weights[row])
+        model = Ridge(alpha=thinning.RIDGE, fit_intercept=False).fit(
+            features(pilot[row].numpy()), log_weights[row] - log_weights[row].mean()
+        )
         expected = torch.from_numpy(model.predict(features(others[row].numpy())))
         difference = found[row] - expected
         assert float(difference.max() - difference.min()) < 1e-10
@@ -108,6 +111,17 @@ def test_equal_sizes_are_chosen_evenly():
     assert systematic(probabilities, 4, torch.tensor([[0.5]])).tolist() == [[1, 4, 7, 10]]
 
 
+def test_what_has_no_size_is_never_chosen():
+    """At both ends of [0, 1), where rounding could step on a neighbour."""
+    sizes = (
+        (2 * drawn(0, 50, 40)).exp().scatter(1, torch.tensor([[0, 17, 38, 39]]).expand(50, 4), 0)
+    )
+    probabilities = inclusion(sizes, 7)
+    for start in (0.0, 1 - 2**-24):
+        chosen = systematic(probabilities, 7, torch.full((50, 1), start))
+        assert (probabilities.gather(1, chosen) > 0).all()
+
+
 # ---- the bound
 
 
@@ -120,9 +134,7 @@ def test_the_mean_weight_is_unbiased_whatever_the_guess_is_worth(guess, monkeypa
         right = thinning.guessed
         monkeypatch.setattr(thinning, "guessed", lambda *given: -right(*given))
     if guess == "none":
-        monkeypatch.setattr(
-            thinning, "guessed", lambda pilot, *rest: torch.zeros_like(rest[1][..., 0])
-        )
+        monkeypatch.setattr(thinning, "guessed", lambda *given: torch.zeros_like(given[2][..., 0]))
     rows = table.expand(4_000, 60)
     found = thinned_bound(codes.expand(4_000, 60, 2), lambda at: rows.gather(1, at), 20, Starts())
     expected = importance_bound([table.T])
@@ -131,7 +143,7 @@ def test_the_mean_weight_is_unbiased_whatever_the_guess_is_worth(guess, monkeypa
     assert float(ratio.std()) > 0.01
 
 
-def test_a_good_guess_makes_the_error_a_third_of_that_of_as_many_random_draws():
+def test_a_good_guess_makes_the_error_less_than_half_of_that_of_as_many_random_draws():
     codes = drawn(0, 200, 1_000, 4)
     table = peaked(codes)
     weights = table.T.logsumexp(0) - math.log(1_000)
@@ -139,15 +151,15 @@ def test_a_good_guess_makes_the_error_a_third_of_that_of_as_many_random_draws():
     few = importance_bound([table[:, :100].T])
     of_choice = (found.value - weights).square().mean().sqrt()
     of_fewer = (few.value - weights).square().mean().sqrt()
-    assert float(of_choice) < float(of_fewer) / 3
+    assert float(of_choice) < float(of_fewer) / 2
 
 
 def test_the_added_error_is_the_spread_over_choices():
-    """20,000 choices of the same 100 draws in orders of their own, a pilot of 30 the same in all."""
+    """20,000 choices of the same 100 draws in orders of their own, the first 20 the same in all."""
     codes = drawn(0, 1, 100, 2)
     table, count = peaked(codes), 20_000
-    order = torch.rand(count, 70, generator=torch.Generator().manual_seed(1)).argsort(1) + 30
-    order = torch.cat([torch.arange(30).expand(count, 30), order], 1)
+    order = torch.rand(count, 80, generator=torch.Generator().manual_seed(1)).argsort(1) + 20
+    order = torch.cat([torch.arange(20).expand(count, 20), order], 1)
     codes, rows = codes[0][order], table[0][order]
     found = thinned_bound(codes, lambda at: rows.gather(1, at), 60, noise_of(2))
     ratio = (found.value - importance_bound([table.T]).value).exp()

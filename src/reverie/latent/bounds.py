@@ -170,10 +170,10 @@ def log_prob_of_draws(likelihood: LikelihoodModule, decoded: Tensor, x: Tensor) 
     """log p(x|z) in nats of K draws for each sample: `(B, K, P, *shape)` and `(B, *shape)` to `(B, K)`."""
     if isinstance(likelihood, BernoulliLikelihood):
         # x log s(l) + (1 - x) log s(-l) = x l - softplus(l): a product of matrices and one pass, where
-        # the cross-entropy makes several.
+        # the cross-entropy makes several. The pixels stand left: from the right it is ten times slower.
         logits = at_least_float32(decoded).flatten(2)
-        agreement = logits @ x.to(logits).flatten(1)[..., None]
-        return agreement[..., 0] - softplus(logits).sum(2)
+        agreement = x.to(logits).flatten(1)[:, None] @ logits.mT
+        return agreement[:, 0] - softplus(logits).sum(2)
     repeated = x[:, None].expand(*decoded.shape[:2], *x.shape[1:])
     return likelihood.log_prob(decoded.flatten(0, 1), repeated.flatten(0, 1)).view(
         decoded.shape[:2]
