@@ -197,9 +197,9 @@ class Loaded:
         Arguments:
             x: Samples `(N, *shape)`.
             draws: Latents that are drawn for each sample; the bound tightens with them.
-            decoded: How many of them are decoded; None is all. Of 5,000 draws, 400 take about an eighth of
+            decoded: How many of them are decoded; None is all. Of 5,000 draws, 600 take about a sixth of
                 the time; the mean weight is estimated without bias, so that the bound stays one, and its
-                noise grows by little (docs/evaluation.md has the numbers).
+                noise grows by little where the posterior fits (docs/evaluation.md has the numbers).
             seed: Of the draws.
         """
         require(self.model, "bound the likelihood")
