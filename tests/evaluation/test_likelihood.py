@@ -67,7 +67,7 @@ def test_a_subset_agrees_with_all_samples_within_its_error(subject, families, no
 def drawn(subject, dataset, monkeypatch):
     """A VAE whose bound of few draws is a sample's first entry, and that of many less its second."""
 
-    def importance(model, x, noise, draws):
+    def importance(model, x, noise, draws, decoded=None):
         value = x[:, 0] - (draws > FEW) * x[:, 1]
         return ImportanceBound(draws, -value.double(), torch.full((len(x),), float(draws)))
 
@@ -295,7 +295,7 @@ def claims(subject, dataset, monkeypatch):
                 "rate": (claimed[at] - 9, "nats"),
             }
 
-        def importance(model, x, noise, draws):
+        def importance(model, x, noise, draws, decoded=None):
             at = (x[:, 0, 0, 0, None] - share.flatten()).abs().argmin(1)
             return ImportanceBound(draws, -claimed[at], torch.full((len(x),), float(draws)))
 
