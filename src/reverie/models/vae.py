@@ -156,8 +156,8 @@ class VAE(Model):
     ) -> ImportanceBound:
         """The same in float64, with what the weights say of its error.
 
-        Each sample is encoded once. Memory grows with B only as encoding does, and not with `draws` but
-        for one sample's codes where `decoded` is given.
+        Each sample is encoded once. Memory grows with B only as encoding does, and not with `draws`; where
+        `decoded` is given, with the codes of one sample's draws and the square of `decoded`.
         The networks compute in the precision of their parameters, float32 unless that was changed; the
         importance weights are summed in float64. Threads are the caller's choice.
 
@@ -219,25 +219,17 @@ class VAE(Model):
 
     def _log_weights_of(self, z: Tensor, x: Tensor, posterior: NormalPosterior) -> Tensor:
         """log p(x, z) - log q(z|x) of codes `(k, B, Z)`, few decoded at a time: `(k, B)`."""
-        rows, count = self._rows(x), len(z)
+        rows = self._rows(x)
+        together = max(1, rows // len(z))
+
+        def log_likelihood(codes: Tensor, x: Tensor) -> Tensor:
+            decoded = self.decoder(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
+            return log_prob_of_draws(self.likelihood, decoded, x)
+
         # One sample's draws lie together, as the product with its pixels wants them.
-        pairs = zip(
-            z.transpose(0, 1).split(max(1, rows // count)),
-            x.split(max(1, rows // count)),
-            strict=True,
-        )
+        pairs = zip(z.transpose(0, 1).split(together), x.split(together), strict=True)
         parts = [
-            torch.cat(
-                [
-                    log_prob_of_draws(
-                        self.likelihood,
-                        self.decoder(few.flatten(0, 1)).unflatten(0, few.shape[:2]),
-                        part,
-                    )
-                    for few in codes.split(rows, 1)
-                ],
-                1,
-            )
+            torch.cat([log_likelihood(few, part) for few in codes.split(rows, 1)], 1)
             for codes, part in pairs
         ]
         return torch.cat(parts).T - (posterior.log_prob(z) - self.prior.log_prob(z))
