@@ -19,6 +19,7 @@ from reverie.latent.likelihoods import Gaussian
 from reverie.latent.paths import spherical, straight
 from reverie.loading import Loaded, Samples, load
 from reverie.models import AutoencoderConfig, GANConfig, VAEConfig
+from reverie.models.vae import ENTRIES
 from reverie.networks import MLP
 from reverie.networks.conditioning import Concatenation
 from reverie.spec import Pixels, Vector
@@ -172,6 +173,13 @@ def test_samples_show_and_save_themselves_and_calculate_as_tensors(vae, tmp_path
 
 def test_vectors_do_not_show_themselves_as_pictures():
     assert torch.zeros(3, 2).as_subclass(Samples)._repr_png_() is None
+
+
+def test_as_many_decoded_as_drawn_are_the_same_bound_of_every_sample(vae, monkeypatch):
+    """Where draws come in pieces, the samples that are taken together decide who gets which noise."""
+    monkeypatch.setitem(ENTRIES, "cpu", 100 * 16)
+    whole = vae.log_likelihood(pictures(5), draws=2000)
+    assert vae.log_likelihood(pictures(5), draws=2000, decoded=2000).equal(whole)
 
 
 def test_the_model_says_what_it_is(vae):

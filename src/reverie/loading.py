@@ -208,7 +208,8 @@ class Loaded:
             at_least(LEAST, "decoded", decoded)
         model, noise = cast(Likelihood, self.model), noise_of(seed, self.device)
         with looking(self.model):
-            parts = self._in(x, CHUNK if decoded else max(1, 5000 // draws))
+            thins = decoded is not None and decoded < draws
+            parts = self._in(x, CHUNK if thins else max(1, 5000 // draws))
             return torch.cat([model.log_likelihood(p, noise, draws, decoded).cpu() for p in parts])
 
     def interpolate(self, start: Any, end: Any, steps: int = 12) -> Samples:
