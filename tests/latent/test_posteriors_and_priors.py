@@ -55,7 +55,7 @@ def test_what_a_code_tells_is_measured_in_its_posteriors_width():
     """(z - mean) / std sqrt(1 - std^2): sqrt(3)/2 a standard deviation of 1/2; nothing from width 1 on."""
     std = torch.tensor([[0.5, 1.0, 2.0]]).double()
     posterior = NormalPosterior(torch.tensor([[1.0, -2.0, 3.0]]).double(), 2 * std.log())
-    found = posterior.telling(posterior.mean[:, None] + 4 * std[:, None])
+    found = posterior.telling((posterior.mean + 4 * std)[None])
     expected = torch.tensor([[[2 * math.sqrt(3), 0, 0]]]).double()
     torch.testing.assert_close(found, expected)
 

@@ -37,14 +37,14 @@ class NormalPosterior:
         return normal_log_prob(z, self.mean, self.log_var).sum(2)
 
     def telling(self, z: Tensor) -> Tensor:
-        """Codes `(B, K, Z)` standardised, times sqrt(1 - variance) where N(0, 1) is wider: `(B, K, Z)`.
+        """Codes `(K, B, Z)` standardised, times sqrt(1 - variance) where N(0, 1) is wider: `(K, B, Z)`.
 
         A latent as wide as a standard normal prior says nothing of its sample, and tells no draw from
         another.
         """
         narrower = (1 - self.log_var.exp()).clamp_min(0).sqrt()
         scale = narrower * (-0.5 * self.log_var).exp()
-        return (z - self.mean[:, None]) * scale[:, None]
+        return (z - self.mean) * scale
 
 
 class DiagonalGaussian(Section):

@@ -209,13 +209,14 @@ class VAE(Model):
     def _thinned_of(
         self, x: Tensor, posterior: NormalPosterior, noise: Noise, draws: int, decoded: int
     ) -> ImportanceBound:
-        z = posterior.sample(draws, noise).transpose(0, 1)
+        z = posterior.sample(draws, noise)
 
         def log_weights(places: Tensor) -> Tensor:
-            places = places.to(z.device)[..., None].expand(-1, -1, self.latent)
-            return self._log_weights_of(z.gather(1, places).transpose(0, 1), x, posterior).T
+            rows = places.T.to(z.device)[..., None].expand(-1, -1, self.latent)
+            return self._log_weights_of(z.gather(0, rows), x, posterior).T
 
-        return thinned_bound(posterior.telling(z), log_weights, decoded, noise)
+        codes = posterior.telling(z).transpose(0, 1)
+        return thinned_bound(codes, log_weights, decoded, noise)
 
     def _log_weights_of(self, z: Tensor, x: Tensor, posterior: NormalPosterior) -> Tensor:
         """log p(x, z) - log q(z|x) of codes `(k, B, Z)`, few decoded at a time: `(k, B)`."""
