@@ -131,7 +131,7 @@ def one(side: str, folder: str, images: int, draws: int) -> None:
         found["bound"] = sum(bounds) / images
     if side in SIDES[1:3]:
         each = model.importance(x[:images], noise_of(0), draws, decoded)
-        found["error"] = float(each.error.square().mean().sqrt())
+        found["error_of_each"] = float(each.error.square().mean().sqrt())
         found["added"] = float(each.thinned.mean().sqrt())
     print(json.dumps(found))
 
@@ -206,10 +206,8 @@ def main() -> None:
         theirs, ours = seconds[SIDES[0], threads, draws], seconds[side, threads, draws]
         each = found[side, threads, draws]
         milliseconds, peak = 1000 * sorted(ours)[rounds // 2], max(e["peak"] for e in each)
-        bound = each[0].get("bound", "-")
-        rows.append([side, threads, milliseconds, ratio(theirs, ours), bound, peak])
-        errors = [each[0].get(kind, "-") for kind in ("error", "added") if side != ESTIMATE]
-        rows[-1][5:5] = errors or ["-", "-"]
+        what = (each[0].get(key, "-") for key in ("bound", "error_of_each", "added"))
+        rows.append([side, threads, milliseconds, ratio(theirs, ours), *what, peak])
     table(
         [
             f"k={draws}",
@@ -228,7 +226,7 @@ def main() -> None:
             "side": side,
             "threads": threads,
             "seconds": ALL * statistics.median(seconds[side, threads, draws]),
-            "error": found[side, threads, draws][0]["error"] if side == ESTIMATE else None,
+            "error": found[side, threads, draws][0].get("error"),
         }
         for side, threads, _ in keys
         if side not in FLOORS

@@ -178,20 +178,20 @@ class VAE(Model):
         with torch.inference_mode():
             posterior = self.posterior(x)
             if decoded is None or decoded >= draws:
-                found = importance_bound(self._log_weights(x, posterior, noise, draws))
+                found = importance_bound(self._pieces(x, posterior, noise, draws))
             else:
                 found = self._thinned(x, posterior, noise, draws, decoded)
         # Clones, made out here, may be used like any other tensor.
         return found.clone()
 
-    def _log_weights(
+    def _pieces(
         self, x: Tensor, posterior: NormalPosterior, noise: Noise, draws: int
     ) -> Iterator[Tensor]:
         """log p(x, z) - log q(z|x) of all samples, some draws at a time: `(k, B)` each."""
         most = max(1, min(draws, self._rows(x), CODES // (len(x) * self.latent)))
         for start in range(0, draws, most):
             z = posterior.sample(min(most, draws - start), noise)
-            yield self._log_weights_of(z, x, posterior)
+            yield self.log_weights(z, x, posterior)
 
     def _thinned(
         self, x: Tensor, posterior: NormalPosterior, noise: Noise, draws: int, decoded: int
@@ -213,13 +213,12 @@ class VAE(Model):
 
         def log_weights(places: Tensor) -> Tensor:
             rows = places.T.to(z.device)[..., None].expand(-1, -1, self.latent)
-            return self._log_weights_of(z.gather(0, rows), x, posterior).T
+            return self.log_weights(z.gather(0, rows), x, posterior).T
 
-        codes = posterior.telling(z).transpose(0, 1)
-        return thinned_bound(codes, log_weights, decoded, noise)
+        return thinned_bound(posterior.telling(z).transpose(0, 1), log_weights, decoded, noise)
 
-    def _log_weights_of(self, z: Tensor, x: Tensor, posterior: NormalPosterior) -> Tensor:
-        """log p(x, z) - log q(z|x) of codes `(k, B, Z)`, few decoded at a time: `(k, B)`."""
+    def log_weights(self, z: Tensor, x: Tensor, posterior: NormalPosterior) -> Tensor:
+        """log p(x, z) - log q(z|x) in nats of codes `(k, B, Z)`, few decoded at a time: `(k, B)`."""
         rows = self._rows(x)
         together = max(1, rows // len(z))
 
