@@ -67,6 +67,17 @@ def test_a_quadratic_is_guessed_but_for_a_constant(monkeypatch):
     torch.testing.assert_close(difference, difference[:, :1].expand(-1, 50), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize(("known", "latent"), [(267, 20), (667, 200), (3_000, 2)])
+def test_single_precision_guesses_as_double_does(known, latent):
+    """Of 3,000 draws of two latents, all but 7 directions of the kernel are the ridge's alone."""
+    codes = drawn(0, 2, known + 50, latent)
+    log_weights = peaked(codes)[:, :known] - 700
+    found = guessed(codes[:, :known].float(), log_weights, codes[:, known:].float())
+    expected = guessed(codes[:, :known], log_weights, codes[:, known:])
+    assert found.dtype == torch.float32 and float(log_weights.std()) > 1
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-3)
+
+
 @pytest.mark.parametrize("wrong", [math.nan, -math.inf])
 def test_weights_that_are_not_finite_leave_no_guess(wrong):
     pilot, log_weights = drawn(0, 2, 10, 3), drawn(1, 2, 10)

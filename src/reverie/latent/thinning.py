@@ -47,12 +47,12 @@ def thinned_bound(
     places = torch.arange(third, device=codes.device).expand(count, third)
     known = float64(log_weights(places))
     heaviest = _guess_of_others(codes, places, known).topk(third, dim=1).indices
-    places = torch.cat([places.to(heaviest), heaviest], 1)
+    places = torch.cat([places, heaviest], 1)
     known = torch.cat([known, float64(log_weights(heaviest))], 1)
-    guess = _guess_of_others(codes, places, known)
+    guess = float64(_guess_of_others(codes, places, known))
     sizes = (guess - guess.amax(1, keepdim=True)).exp()
     floor = DEFENCE * sizes.sum(1, keepdim=True) / (draws - 2 * third)
-    sizes = (sizes + floor).scatter(1, places, 0)
+    sizes = (sizes + floor).scatter(1, places.to(sizes.device), 0)
     probabilities = inclusion(sizes, weighed - 2 * third)
     chosen = systematic(probabilities, weighed - 2 * third, noise.uniform(count, 1))
     raised = -probabilities.gather(1, chosen).log()
@@ -66,11 +66,9 @@ def thinned_bound(
 
 
 def _guess_of_others(codes: Tensor, places: Tensor, log_weights: Tensor) -> Tensor:
-    """The guess of all draws `(B, K)` from those at `(B, P)`, at which it is -inf; float64."""
-    at = places.to(codes.device)
-    known = codes.gather(1, at[..., None].expand(-1, -1, codes.shape[2]))
-    guess = float64(guessed(known, log_weights, codes))
-    return guess.scatter_(1, places.to(guess.device), -math.inf)
+    """The guess of all draws `(B, K)` from those at `(B, P)`, at which it is -inf."""
+    known = codes.gather(1, places[..., None].expand(-1, -1, codes.shape[2]))
+    return guessed(known, log_weights, codes).scatter_(1, places, -math.inf)
 
 
 def guessed(known: Tensor, log_weights: Tensor, codes: Tensor) -> Tensor:
@@ -84,16 +82,16 @@ def guessed(known: Tensor, log_weights: Tensor, codes: Tensor) -> Tensor:
         log_weights: Theirs, `(B, P)` in nats.
         codes: `(B, N, Z)` in the same units.
     """
-    known = float64(known)
+    # The ridge keeps this well conditioned: the precision of the codes will do.
     # In place, here and below: on a CPU, new memory of this size costs more than what is done with it.
     kernel = (known @ known.mT).add_(0.5).square_().add_(LEVEL)
     kernel.diagonal(dim1=1, dim2=2).add_(RIDGE)
-    residual = (log_weights - log_weights.mean(1, keepdim=True))[..., None]
+    residual = (log_weights - log_weights.mean(1, keepdim=True)).to(kernel)
     factor, failed = torch.linalg.cholesky_ex(kernel)
-    dual = torch.cholesky_solve(residual, factor)
+    dual = torch.cholesky_solve(residual[..., None], factor)
     # Weights or codes that are not finite leave no guess: all are as likely.
     dual = torch.where((failed == 0)[:, None, None], dual, 0).nan_to_num(0, 0, 0)
-    linear, quadratic = (dual.mT @ known).to(codes), (known.mT @ (dual * known)).to(codes)
+    linear, quadratic = dual.mT @ known, known.mT @ (dual * known)
     return (linear @ codes.mT).squeeze(1) + (codes @ quadratic).mul_(codes).sum(2)
 
 

@@ -43,8 +43,8 @@ from .slots import check_bound, check_likelihood
 
 ACTIVE = 0.01
 """Nats of KL from which a latent dimension counts as in use."""
-ENTRIES = {"cpu": 2**18}
-"""Decoded numbers at a time in `importance`: a core's cache on a CPU, elsewhere `MANY`."""
+ENTRIES = {"cpu": 2**19}
+"""Decoded numbers at a time in `importance`: few enough for a CPU's cache, elsewhere `MANY`."""
 MANY = 2**26
 CODES = 2**20
 """Latent numbers at a time in `importance`."""
