@@ -4,7 +4,8 @@ All train the recipe's own network through the same step. From row to row one th
 library gives freed memory back to the kernel, as it does in a plain PyTorch script, so that activations
 cost page faults (the share of time spent in the kernel stands beside); the layout in memory; whether the
 decoder's convolutions are PyTorch's, which repeat pixels before they convolve them, or those of
-networks/convolutions.py, of the same values; and the precision.
+networks/convolutions.py, of the same values; and the precision. In bf16 where the processor has AMX the
+last row's convolutions are PyTorch's own, which are the faster there.
 """
 
 from __future__ import annotations

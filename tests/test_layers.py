@@ -14,12 +14,21 @@ ROOT = Path(reverie.__file__).parent
 LAYERS = [
     ["errors"],
     ["config"],
-    ["budget", "monitor", "protocol", "records", "schedules", "spec", "storage", "tensors"],
+    [
+        "budget",
+        "hardware",
+        "monitor",
+        "protocol",
+        "records",
+        "schedules",
+        "spec",
+        "storage",
+        "tensors",
+    ],
     [
         "display",
         "distributed",
         "features",
-        "hardware",
         "losses",
         "metrics",
         "networks",

@@ -12,6 +12,14 @@ from reverie.networks.convolutions import FEW, LANES, Narrow, Strided
 from reverie.networks.parts import Down, NearestUp, SmallDown, Up
 
 
+@pytest.fixture(params=[False, True], ids=["ours", "tiles"])
+def tiles(request, monkeypatch):
+    """Whether oneDNN multiplies bf16 in tiles, whatever the processor."""
+    flags = frozenset({"amx_bf16"} if request.param else ())
+    monkeypatch.setattr(convolutions, "cpu_flags", lambda: flags)
+    return request.param
+
+
 def assert_same_function(up, plain, before, within):
     """Values to `within` and every gradient to rounding, in float64, of `(2, 4, 3, 5)` made `before`."""
     x = torch.randn(2, 4, 3, 5, dtype=torch.float64, requires_grad=True)
@@ -95,16 +103,17 @@ def test_of_a_layer_by_windows_each_gradient_may_be_asked_for_alone(needed, monk
 
 
 def test_what_several_threads_do_by_windows_is_in_autocasts_precision_its_gradients_in_float32(
-    monkeypatch,
+    monkeypatch, tiles
 ):
     torch.manual_seed(0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     conv = Strided(LANES, 8, 3, 2, padding=1).to(memory_format=torch.channels_last)
     x = torch.randn(4, LANES, 7, 7).to(memory_format=torch.channels_last).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
-        assert convolutions.by_windows(convolutions.autocast(x), 3)
+        assert convolutions.by_windows(convolutions.autocast(x), 3) == (not tiles)
         made = conv(x)
-    assert made.dtype == torch.bfloat16 and type(made.grad_fn).__name__ == "StrideTwoBackward"
+    used = "ConvolutionBackward0" if tiles else "StrideTwoBackward"
+    assert made.dtype == torch.bfloat16 and type(made.grad_fn).__name__ == used
     expected = nn.functional.conv2d(x, conv.weight, conv.bias, 2, 1)
     given = (x, *conv.parameters())
     ours, theirs = (torch.autograd.grad(y.float().sum(), given) for y in (made, expected))
@@ -124,6 +133,7 @@ def test_repeated_pixels_stay_in_the_precision_and_the_layout_of_autocast():
 
 
 @pytest.mark.parametrize("layer", [Up, NearestUp])
+@pytest.mark.usefixtures("tiles")
 def test_the_gradient_of_a_bias_in_bf16_is_rounded_once(layer):
     """Half a thousand values: summed in bf16, which holds 8 bits, they would stall at 256."""
     torch.manual_seed(0)
@@ -175,7 +185,7 @@ def test_few_channels_that_need_no_gradient_of_their_input_give_none():
     torch.testing.assert_close(x.grad, expected)
 
 
-def test_few_channels_are_in_the_precision_of_autocast_and_their_gradients_in_float32():
+def test_few_channels_are_in_the_precision_of_autocast_and_their_gradients_in_float32(tiles):
     torch.manual_seed(0)
     conv = Narrow(16, 1)
     x = torch.randn(4, 16, 8, 8).to(memory_format=torch.channels_last).requires_grad_()
@@ -183,6 +193,7 @@ def test_few_channels_are_in_the_precision_of_autocast_and_their_gradients_in_fl
         made = conv(x)
         plain = nn.functional.conv2d(x, conv.weight, conv.bias, padding=1)
     assert made.dtype == torch.bfloat16
+    assert type(made.grad_fn).__name__ == ("ConvolutionBackward0" if tiles else "InBlocksBackward")
     given = (x, *conv.parameters())
     ours, theirs = (torch.autograd.grad(y.float().square().sum(), given) for y in (made, plain))
     assert all(each.dtype == torch.float32 for each in ours)

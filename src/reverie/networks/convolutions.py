@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, pad, pixel_shuffle
 from typing_extensions import override
 
+from ..hardware import cpu_flags
+
 FEW = 3
 """So many channels that a convolution makes, or fewer, are `Narrow`'s to make in blocks of pixels."""
 LANES = 16
@@ -58,7 +60,7 @@ class StrideTwo(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
         ctx.up = up
         weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
-        if up and weight.shape[1] <= LANES:
+        if up and weight.shape[1] <= LANES and not by_tiles(x.dtype):
             return in_pairs(x, weight, bias)
         return (conv_transpose2d if up else conv2d)(x, weight, bias, 2, 1)
 
@@ -113,12 +115,17 @@ def autocast(x: Tensor) -> Tensor:
     return x.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else x
 
 
+def by_tiles(dtype: torch.dtype) -> bool:
+    """Whether oneDNN multiplies in tiles here (AMX): then no form is faster than its own."""
+    return dtype == torch.bfloat16 and "amx_bf16" in cpu_flags()
+
+
 def by_windows(large: Tensor, size: int) -> bool:
     """Whether the product of `from_windows` is the faster, for `(B, C, H, W)` and a kernel of this size.
 
     It is for several threads: of them oneDNN makes little, and less where cores are slow to pass data on.
     """
-    if large.dtype != torch.bfloat16 or torch.get_num_threads() == 1:
+    if large.dtype != torch.bfloat16 or by_tiles(large.dtype) or torch.get_num_threads() == 1:
         return False
     return large.shape[1] >= LANES and large.numel() * size**2 // 4 <= CACHED
 
@@ -179,8 +186,11 @@ class Narrow(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         if input.device.type != "cpu" or self.out_channels > FEW:
             return super().forward(input)
+        input = autocast(input)
+        if by_tiles(input.dtype):
+            return super().forward(input)
         assert self.bias is not None
-        made = InBlocks.apply(autocast(input), self.weight, self.bias)
+        made = InBlocks.apply(input, self.weight, self.bias)
         assert isinstance(made, Tensor)
         return made
 
