@@ -58,11 +58,12 @@ def value_of(text: str) -> tuple[str, str]:
 
 def benchmark_table() -> str:
     """A row a figure of the result files in benchmarks/results; what was not measured has no row."""
-    rows = ["| what | measured | with |", "|---|---|---|"]
+    rows = ["| what | measured | with | on |", "|---|---|---|---|"]
     for name, figures in FIGURES.items():
         tree = read(name)
         made = f"`python -m benchmarks.{name}`, commit {tree.get('commit')}"
-        rows += [f"| {what} | {value} | {made} |" for what, value in figures(tree) if tree]
+        machine = tree.get("machine", "").replace("(R)", "")
+        rows += [f"| {what} | {value} | {made} | {machine} |" for what, value in figures(tree)]
     return "\n".join(rows)
 
 
@@ -90,17 +91,21 @@ def threads(count: int | str) -> str:
     return f"{count} thread{'s' * (str(count) != '1')}"
 
 
+def by_threads(tree: dict[str, Any], side: str, value: Callable[[dict[str, Any]], str]) -> str:
+    """What one of the `sides` gave on each number of threads."""
+    found = [each for each in tree.get("sides", ()) if each["side"] == side]
+    return ", ".join(f"{value(each)} on {threads(each['threads'])}" for each in found)
+
+
 def precision(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What Reverie chooses against fp32, and what of that is not the precision."""
     named = {
-        "fp32 channels-last, memory kept, our convolutions": "all but the precision",
         "reverie's choice": "in bf16",
+        "fp32 channels-last, memory kept, our convolutions": "all but the precision",
     }
-    for each in tree.get("sides", ()):
-        if how := named.get(each["side"]):
-            where = threads(each["threads"])
-            what = f"images/s of `conv-vae`, {how}, over PyTorch's fp32, channels-first, {where}"
-            yield what, over(each)
+    for side, how in named.items():
+        if times := by_threads(tree, side, over):
+            yield f"images/s of `conv-vae`, {how}, over PyTorch's fp32, channels-first", times
 
 
 def time_to_quality(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -123,16 +128,17 @@ def memory(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if tree:
         what = "peak memory of training, 500,000 mapped images over 50,000"
         yield what, f"{tree['growth']['peak']:.2f} times"
-    for kind, found in tree.get("pictures", {}).items():
-        what = f"peak memory of training, 100,000 pictures over 10,000: {kind}"
-        yield what, f"{found['growth']['peak']:.2f} times"
+    growths = [each["growth"]["peak"] for each in tree.get("pictures", {}).values()]
+    if growths:
+        what = "the same of 100,000 pictures over 10,000, in folders and zips, decoded and cached"
+        yield what, f"{min(growths):.2f} to {max(growths):.2f} times"
 
 
 def startup(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Seconds of imports and first steps."""
     for name, seconds in tree.get("seconds", {}).items():
-        value = f"{min(seconds):.2f} fastest, {statistics.median(seconds):.2f} median"
-        yield f"seconds: {name}", value
+        if name != "python":
+            yield f"seconds: {name}", f"{statistics.median(seconds):.2f} (median)"
 
 
 def prdc(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -152,19 +158,15 @@ def prdc(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def iwae(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The bound of many draws against libraries' way: of every image, and as `evaluate` estimates it."""
-    for side in tree.get("sides", ()):
-        what = {
-            "reverie": "every image's bound",
-            "reverie, few decoded": f"the same with {tree.get('decoded')} of the draws decoded",
-            "products alone in bf16": "the decoder's products alone, in bf16",
-            "estimate of evaluate": "the estimate that `evaluate` gives of their mean",
-        }.get(side["side"])
-        if what:
-            where = threads(side["threads"])
-            yield (
-                f"IWAE with k = {tree['draws']:,}, image by image with autograd over {what}, {where}",
-                f"{side['times']:.1f} times faster",
-            )
+    named = {
+        "reverie": "every image's, all draws decoded",
+        "reverie, few decoded": f"every image's, {tree.get('decoded')} of the draws decoded",
+        "estimate of evaluate": "the estimate of their mean that `evaluate` gives",
+    }
+    for side, what in named.items():
+        if times := by_threads(tree, side, lambda each: f"{each['times']:.1f} times"):
+            how = f"k = {tree['draws']:,}, over image by image with autograd"
+            yield f"speed of the IWAE bound, {how}: {what}", times
 
 
 def evaluate(tree: dict[str, Any]) -> Iterator[tuple[str, str]]:
