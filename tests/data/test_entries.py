@@ -20,6 +20,26 @@ def test_loops_of_links_end_and_every_file_is_listed_once(put, source):
     assert list(entries.FolderEntries(source).names) == ["a/1.png", "a/self.png", "b/2.png"]
 
 
+@pytest.mark.parametrize("files", entries.OF_A_RUN, ids=["run", "model"])
+def test_what_runs_have_painted_is_no_data(files, put, source, load):
+    """`train --data .` makes its run among the pictures: the data must stay what it was."""
+    put("1.png"), put("2.png"), put("runs/vae/samples/1.png")
+    before = [*entries.FolderEntries(source).files()]
+    for name in files:
+        (source / "runs" / "vae" / name).write_text("{}")
+    found = entries.FolderEntries(source)
+    assert list(found.names) == ["1.png", "2.png"] and len(before) == 3
+    assert {name for name, *_ in found.files()} == {"1.png", "2.png"}
+    assert found.notes() == ("1 folders that are runs were left out (runs/vae)",)
+    assert list(entries.FolderEntries(source / "runs" / "vae").names) == ["samples/1.png"]
+
+
+def test_a_pipe_is_no_data_and_does_not_hang(tmp_path, load):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="is no file and no folder; give a folder or"):
+        load(tmp_path / "pipe")
+
+
 def test_a_linked_folder_outside_is_followed(put, source, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     put("1.png").rename(tmp_path / "elsewhere" / "1.png")

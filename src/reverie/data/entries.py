@@ -23,6 +23,8 @@ NUISANCES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 LARGEST_BYTES = 1 << 30
 BOMB_BYTES = 100_000_000
 BOMB_RATIO = 200
+OF_A_RUN = (("config.json", "provenance.json"), ("model.json", "model.safetensors"))
+"""Files that stand together in every run, from its start and of its model."""
 
 
 class BrokenFileError(Exception):
@@ -58,9 +60,8 @@ def is_picture_name(name: str) -> bool:
 
 def printable(name: str) -> str:
     """A name that any terminal and JSON can carry, whatever bytes the file system holds."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name
     )
 
 
@@ -96,11 +97,13 @@ class FolderEntries:
 
     def notes(self) -> tuple[str, ...]:
         """What a person should know of the listing."""
-        return _other_files(self._listed[1])
+        _, others, runs = self._listed
+        return (*_other_files(others), *_runs_among(runs))
 
     @cached_property
-    def _listed(self) -> tuple[Names, Counter[str]]:
-        return _pictures(name for name, _ in _walk(self._folder))
+    def _listed(self) -> tuple[Names, Counter[str], list[str]]:
+        runs: list[str] = []
+        return *_pictures(name for name, _ in _walk(self._folder, runs)), runs
 
 
 class ZipEntries:
@@ -157,14 +160,22 @@ def _open_file(path: str) -> IO[bytes]:
     return open(path, "rb")
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Each file below with its name, in the order the system lists them."""
+def _walk(folder: Path, runs: list[str] | None = None) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Each file below with its name, in the order the system lists them.
+
+    What runs have painted is no data, and a run that is made among the data must leave it as it was:
+    folders of runs are passed over, and their names added to `runs`.
+    """
     seen: set[tuple[int, int]] = set()
     # Real folders are listed before links to them, so that a file has its plainest name.
     real, links = [("", folder)], []
     while real or links:
         prefix, here = (real or links).pop()
         folders: list[tuple[str, bool]] = []
+        if prefix and _is_run(here):
+            if runs is not None:
+                runs.append(prefix.rstrip("/"))
+            continue
         with reading(str(here)):
             status = here.stat()
             if (status.st_dev, status.st_ino) in seen:
@@ -180,6 +191,10 @@ def _walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
                         yield prefix + child.name, child
         for name, linked in sorted(folders, reverse=True):
             (links if linked else real).append((f"{prefix}{name}/", here / name))
+
+
+def _is_run(folder: Path) -> bool:
+    return any(all((folder / name).is_file() for name in names) for names in OF_A_RUN)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -235,6 +250,13 @@ def _pictures(names: Iterable[str]) -> tuple[Names, Counter[str]]:
                 others[PurePosixPath(name).suffix.lower() or "no ending"] += 1
 
     return in_order(kept()), others
+
+
+def _runs_among(runs: list[str]) -> tuple[str, ...]:
+    if not runs:
+        return ()
+    named = ", ".join(printable(name) for name in runs[:3]) + (", ..." if len(runs) > 3 else "")
+    return (f"{len(runs)} folders that are runs were left out ({named})",)
 
 
 def _other_files(endings: Counter[str]) -> tuple[str, ...]:

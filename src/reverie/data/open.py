@@ -22,6 +22,7 @@ from .stack import refuse_options
 from .toys import read_grid, read_ring, read_sprites
 
 NAMES = ("mnist", "ring", "grid", "sprites")
+READ = "give a folder or .zip of pictures, an IDX file or folder, a .npy or a .npz"
 
 
 def open_dataset(config: DataConfig, progress: Progress | None = None) -> Dataset:
@@ -101,6 +102,8 @@ def find(config: DataConfig) -> Origin:
     with reading(name):
         if not path.exists():
             raise DataError(_not_there(name, path))
+        if not (path.is_dir() or path.is_file()):  # reading a pipe would wait for who writes it
+            raise DataError(f"{path}: is no file and no folder; {READ}")
         return _find_folder(path, config) if path.is_dir() else _find_file(path, config)
 
 
@@ -145,10 +148,7 @@ def _unknown(path: Path) -> str:
         return f"{path}: tar archives are not read; unpack it, or pack the pictures as .zip"
     if is_picture_name(path.name):
         return f"{path}: is one picture; give the folder that holds your pictures"
-    return (
-        f"{path}: is no kind of data that is read; give a folder or .zip of pictures, an IDX file "
-        "or folder, a .npy or a .npz"
-    )
+    return f"{path}: is no kind of data that is read; {READ}"
 
 
 def _origin(
