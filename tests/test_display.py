@@ -1,5 +1,6 @@
 """What a person sees while training: a panel on a terminal, plain lines or JSON elsewhere."""
 
+import errno
 import io
 import json
 from pathlib import Path
@@ -52,6 +53,25 @@ def test_plain_lines_show_units_speed_and_the_rest_of_the_time(capsys):
     # Seconds apart at most but for the last step; the one between is left out.
     assert [line.split()[1] for line in lines[3:5]] == ["1/1,000", "1,000/1,000"]
     assert lines[5] == "judging ..."
+
+
+@pytest.mark.parametrize("listener", [display.PlainLines, display.JsonLines])
+def test_a_full_disk_under_the_log_stops_no_run_and_a_reader_that_left_does(listener, monkeypatch):
+    def fail(*text, flush):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("builtins.print", fail)
+    listener().said("a line")
+    monkeypatch.setattr(
+        "builtins.print", lambda *text, flush: (_ for _ in ()).throw(BrokenPipeError)
+    )
+    with pytest.raises(BrokenPipeError):
+        listener().said("a line")
+
+
+def test_closed_output_is_no_terminal(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    assert isinstance(display.for_a_person(), display.PlainLines)
 
 
 def test_json_lines_are_events(capsys):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -57,6 +58,20 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
         swap_in(path, full)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_nothing_can_be_removed_either_the_file_is_named_and_not_its_part(
+    tmp_path, monkeypatch
+):
+    """As on a disk that has turned read-only: removing what is not there is refused as well."""
+
+    def refuse(self, *more):
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    for name in ("write_bytes", "unlink"):
+        monkeypatch.setattr(Path, name, refuse)
+    with pytest.raises(StorageError, match=r"file: not written \(Read-only file system\)"):
+        write_bytes(tmp_path / "file", b"new")
 
 
 def test_a_writer_that_fails_first_leaves_nothing(tmp_path):

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 PLAIN_SECONDS = 10.0
 
 
+def tell(line: str) -> None:
+    """Prints a line at once; one that a full disk has no room for is lost, and no run with it."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:  # whoever read it has left
+        raise
+    except OSError:
+        pass
+
+
 class JsonLines(Listener):
     """Every event as a line of JSON."""
 
@@ -39,7 +49,7 @@ class JsonLines(Listener):
         self._line(event="picture", path=str(path))
 
     def _line(self, **event: Any) -> None:
-        print(json.dumps(event), flush=True)
+        tell(json.dumps(event))
 
 
 class PlainLines(Listener):
@@ -75,7 +85,7 @@ class PlainLines(Listener):
         )
 
     def _line(self, text: str) -> None:
-        print(text, flush=True)
+        tell(text)
 
 
 class LivePanel(Listener):
@@ -167,7 +177,12 @@ class LivePanel(Listener):
 
 def for_a_person() -> Listener:
     """The live panel where there is a terminal to draw it on, else plain lines."""
-    return LivePanel() if sys.stdout.isatty() else PlainLines()
+    return LivePanel() if on_terminal() else PlainLines()
+
+
+def on_terminal() -> bool:
+    """Whether there is a terminal to draw on; a service may have closed its output."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def losses(progress: Progress) -> str:

@@ -54,7 +54,9 @@ def swap_in(path: Path, write: Callable[[Path], object]) -> None:
     except OSError as error:
         raise StorageError(_reason(path, error)) from error
     finally:
-        remove(beside)
+        # Where nothing may be written nothing can be removed, and why it was not written says more.
+        with suppress(OSError):
+            remove(beside)
 
 
 def remove(path: Path) -> None:
