@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from reverie.errors import ConfigError
-from reverie.pictures import GAP, grid, picture, save_png, to_bytes, to_png
+from reverie.pictures import GAP, SHEET, for_a_sheet, grid, picture, save_png, to_bytes, to_png
 
 COLOUR = (1.0, 0.0, 0.2)
 ALPHA = (0.0, 0.4, 1.0)
@@ -71,3 +71,14 @@ def test_a_name_that_says_another_format_is_refused_and_not_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
     save_png(image, tmp_path / "E.PNG")
     assert (tmp_path / "E.PNG").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(("count", "side"), [(64, 512), (64, 2048), (3, 8192)])
+def test_a_sheet_of_large_pictures_is_of_smaller_ones(count, side, monkeypatch):
+    """64 of 512 x 512 are 2^24 pixels, which a sheet may have; larger ones keep their mean."""
+    x = torch.full((1, 1, 1, 1), 0.25).expand(count, 1, side, side)
+    made = for_a_sheet(x)
+    assert made.shape[:2] == (count, 1) and made.shape[2] == made.shape[3]
+    assert count * made.shape[2] ** 2 <= SHEET < count * (made.shape[2] + 1) ** 2 + 1
+    assert float(made.mean()) == pytest.approx(0.25)
+    assert (made is x) == (side == 512)

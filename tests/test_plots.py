@@ -31,6 +31,24 @@ def test_a_name_that_the_font_lacks_is_drawn_without_a_warning(draw, name, no_ot
     assert draw(name, DOG).startswith(b"\x89PNG")
 
 
+def test_a_point_has_the_colour_of_its_class_however_many_there_are(monkeypatch):
+    from matplotlib.axes import Axes
+
+    drawn, plain = [], Axes.scatter
+
+    def scatter(axes, x, y, **how):
+        drawn.append((list(x), how["color"].tolist()))
+        return plain(axes, x, y, **how)
+
+    monkeypatch.setattr(Axes, "scatter", scatter)
+    labels = torch.tensor([0, 2, 1])
+    plots.cloud(POINTS[:3], labels, ("a", "b", "c"))
+    plots.cloud(POINTS[:3], labels * 10_000, [str(n) for n in range(30_000)])
+    [few, many] = drawn
+    assert few == ([0, 2, 4], [plots.COLORS[0], plots.COLORS[2], plots.COLORS[1]])
+    assert len({tuple(color) for color in many[1]}) == 3
+
+
 def test_letters_that_no_font_has_stand_as_their_code_points(no_other_fonts):
     assert plots.plain(f"{CAT} 7") == r"\u732b 7"
     assert plots.plain(CAT) != plots.plain(DOG)

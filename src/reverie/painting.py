@@ -16,7 +16,7 @@ from .data.stream import to_range
 from .loading import Loaded
 from .metrics.tsne import tsne
 from .models.base import Decoder, Encoder, Model, Reconstructor, Sampler, draws_classes
-from .pictures import GAP, PAPER, grid, save_png
+from .pictures import GAP, PAPER, for_a_sheet, grid, save_png
 from .runs import RunFolder
 from .spec import Pixels, Vector, affine
 from .storage import write_bytes
@@ -75,7 +75,7 @@ class Painter:
 
     def _save(self, name: str, shown: Tensor, columns: int) -> Path:
         path = self.run.samples / name
-        save_png(grid(shown, columns), path)
+        save_png(grid(for_a_sheet(shown), columns), path)
         return path
 
 
@@ -161,7 +161,7 @@ def interpolations(run: RunFolder, loaded: Loaded, dataset: Dataset, rows: int =
     else:
         starts, ends = loaded.noise(rows, seed=1), loaded.noise(rows, seed=2)
     path = run.samples / "interpolations.png"
-    save_png(grid(loaded.interpolate(starts, ends, 12), 12), path)
+    save_png(grid(for_a_sheet(loaded.interpolate(starts, ends, 12)), 12), path)
     return path
 
 
@@ -175,7 +175,7 @@ def traversals(run: RunFolder, loaded: Loaded, dataset: Dataset, rows: int = 10)
     for row, latent in enumerate(order.tolist()):
         z[row, :, latent] = mean[latent] + torch.linspace(-2.5, 2.5, 11) * std[latent]
     path = run.samples / "traversals.png"
-    save_png(grid(loaded.decode(z.flatten(0, 1)), 11), path)
+    save_png(grid(for_a_sheet(loaded.decode(z.flatten(0, 1))), 11), path)
     return path
 
 

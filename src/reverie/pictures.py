@@ -11,12 +11,15 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from .errors import ConfigError
 from .storage import write_bytes
 
 GAP = 2
 PAPER = 255
+SHEET = 2**24
+"""Pixels of a sheet of pictures at most: what a browser shows, and Pillow opens without a word."""
 
 
 def to_bytes(x: Tensor) -> np.ndarray:
@@ -62,6 +65,15 @@ def grid(x: Tensor, columns: int | None = None, side: int = 56) -> Image.Image:
         top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)
         canvas[top : top + height, left : left + width] = tile
     return Image.fromarray(canvas if x.shape[1] >= 3 else canvas[..., 0])
+
+
+def for_a_sheet(x: Tensor) -> Tensor:
+    """Pictures `(N, C, H, W)`, smaller where a sheet of all of them would have more than `SHEET` pixels."""
+    share = SHEET / (len(x) * x.shape[2] * x.shape[3])
+    if share >= 1:
+        return x
+    size = [max(1, int(side * math.sqrt(share))) for side in x.shape[2:]]
+    return interpolate(x.float(), size, mode="area")
 
 
 def to_png(image: Image.Image) -> bytes:

@@ -153,11 +153,11 @@ def cloud(points: Tensor, labels: Tensor | None, classes: Sequence[str], title: 
     if labels is None:
         axes.scatter(xy[:, 0], xy[:, 1], s=4, color=COLORS[0], alpha=0.6, linewidths=0)
     else:
-        colors = _colors(len(classes))
-        for label, name in enumerate(classes):
-            own = xy[labels.numpy() == label]
-            axes.scatter(own[:, 0], own[:, 1], s=5, color=colors[label], alpha=0.7, linewidths=0)
-            if len(own) and len(classes) <= 20:
+        colors, known = np.array(_colors(len(classes))), labels.numpy()
+        axes.scatter(xy[:, 0], xy[:, 1], s=5, color=colors[known], alpha=0.7, linewidths=0)
+        for label, name in enumerate(classes if len(classes) <= 20 else ()):
+            own = xy[known == label]
+            if len(own):
                 x, y = _thick_of(own, 0.15 * np.ptp(xy))
                 box: dict[str, Any] = {"facecolor": PAPER, "alpha": 0.75, "pad": 1, "linewidth": 0}
                 how: dict[str, Any] = {"fontsize": 9, "weight": "bold", "family": fonts}
