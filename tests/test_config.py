@@ -230,13 +230,32 @@ def test_a_mistake_is_named_with_its_remedy(assignment, message):
 
 
 @pytest.mark.parametrize(
-    ("assignment", "meant"), [("latent=3", "model.latent"), ("train.lr=1", "train.optimizer.lr")]
+    ("assignment", "meant"),
+    [
+        ("latent=3", "'model.latent'"),
+        ("train.lr=1", "'train.optimizer.lr'"),
+        ("seed=1", "'data.seed' or 'train.seed'"),
+    ],
 )
 def test_a_setting_that_lies_one_step_deeper_is_named_with_its_whole_path(assignment, meant):
     name = assignment.partition("=")[0]
     with pytest.raises(ConfigError) as caught:
         override(Config(), [assignment])
-    assert str(caught.value) == f"{name} does not exist; did you mean {meant!r}?"
+    assert str(caught.value) == f"{name} does not exist; did you mean {meant}?"
+
+
+@pytest.mark.parametrize(("text", "value"), [(".001", 1e-3), ("1.", 1.0), ("-.5e-2", -5e-3)])
+def test_a_number_may_begin_or_end_with_its_point(text, value):
+    if value > 0:
+        assert override(Config(), [f"train.optimizer.lr={text}"]).train.optimizer.lr == value
+    else:
+        with pytest.raises(ConfigError, match=r"lr is -0\.005"):
+            override(Config(), [f"train.optimizer.lr={text}"])
+
+
+def test_a_gpu_is_called_cuda():
+    with pytest.raises(ConfigError, match=r"train\.device is 'gpu'; did you mean 'cuda'"):
+        override(Config(), ["train.device=gpu"])
 
 
 def test_every_mistake_is_named_at_once():

@@ -247,7 +247,7 @@ def test_loading_by_path_gives_the_same_samples(vae, tmp_path):
 
 
 def test_a_device_that_is_not_here_is_refused(vae, tmp_path):
-    with pytest.raises(ConfigError, match=r"device is 'gpu'; did you mean 'cpu'\?"):
+    with pytest.raises(ConfigError, match=r"device is 'gpu'; did you mean 'cuda'\?"):
         load(tmp_path, device="gpu")
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="device is 'cuda', and this machine has cpu"):

@@ -7,12 +7,25 @@ from reverie.config import leaves, override
 from reverie.data import DataConfig
 from reverie.errors import ConfigError
 from reverie.monitor import Listener
-from reverie.preparing import prepare
+from reverie.preparing import assignments, prepare
 
 
 def test_data_that_is_overridden_as_a_whole_is_opened_as_it_is_written_down(pictures):
     found = prepare("ae", "mnist", [f'data={{"source": "{pictures}"}}'], Listener())
     assert found.dataset.name == "pictures" and found.config.data.source == str(pictures)
+
+
+@pytest.mark.parametrize("text", ['data={"size": 9}', "data.source=ring"])
+def test_data_that_is_named_is_not_replaced_by_an_override(text, pictures):
+    with pytest.raises(ConfigError, match="the data is named by itself"):
+        prepare("ae", str(pictures), [text], Listener())
+
+
+def test_an_option_is_not_lost_to_an_override_of_what_holds_it():
+    with pytest.raises(
+        ConfigError, match=r"train\.seed is given twice, as an option and as train="
+    ):
+        assignments(None, None, ['train={"batch": 32}'], seed=7)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar, cast
@@ -17,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from .errors import ConfigError, did_you_mean
 
 T = TypeVar("T", bound="Section")
+POINTED = re.compile(r"[+-]?(\d+\.|\.\d+)(e[+-]?\d+)?", re.I)
+"""Numbers that JSON writes with a zero before or behind the point."""
 
 
 class Section(BaseModel):
@@ -139,7 +142,8 @@ def _child(node: Any, name: str, where: str) -> Any:
         deeper = [
             f"{at}{part}.{name}" for part, t in node.items() if isinstance(t, dict) and name in t
         ]
-        hint = f"did you mean {deeper[0]!r}?" if deeper else did_you_mean(name, node)
+        either = " or ".join(map(repr, deeper))
+        hint = f"did you mean {either}?" if deeper else did_you_mean(name, node)
         raise ConfigError(f"{at}{name} does not exist; {hint}")
     return node[name]
 
@@ -193,7 +197,7 @@ def _literal(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):  # of thousands of digits, or of brackets
-        return text
+        return float(text) if POINTED.fullmatch(text) else text
 
 
 def _explain(cls: type[Section], error: ValidationError, where: str) -> list[str]:

@@ -51,9 +51,15 @@ class StorageError(ReverieError, OSError):
     exit_code = 5
 
 
+MEANT = {"gpu": "cuda"}
+"""Words that mean another which is not spelled alike."""
+
+
 def did_you_mean(given: object, allowed: Iterable[object]) -> str:
     """Names the closest allowed value, or lists all of them: the tail of an error message."""
     names = sorted(str(name) for name in allowed)
+    if (meant := MEANT.get(str(given).lower())) in names:
+        return f"did you mean {meant!r}?"
     close = difflib.get_close_matches(str(given), names, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"

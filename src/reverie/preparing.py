@@ -59,9 +59,9 @@ def assignments(
     settings = {f"train.{name}": value for name, value in given.items() if value is not None}
     for text in overrides:
         name = text.partition("=")[0]
-        if name in settings:
+        if twice := [s for s in settings if s == name or s.startswith(f"{name}.")]:
             raise ConfigError(
-                f"{name} is given twice, as an option and as {text}; write one of them"
+                f"{twice[0]} is given twice, as an option and as {text}; write one of them"
             )
     return [*(f"{name}={value}" for name, value in settings.items()), *overrides]
 
@@ -79,6 +79,12 @@ def prepare(
     if renamed := [text for text in overrides if text.startswith("recipe=")]:
         raise ConfigError(f"{renamed[0]}: the recipe is named by itself, here {recipe!r}")
     source = data if isinstance(data, DataConfig) else DataConfig(source=str(data))
+    for text in overrides:
+        if text.startswith(("data=", "data.source=")) and source.source != "mnist":
+            raise ConfigError(
+                f"{text}: the data is named by itself, here {source.source!r}; write its settings one by "
+                "one, e.g. data.size=32"
+            )
     early = [text for text in overrides if text.startswith(("data.", "data="))]
     config = override(Config(recipe=recipe, data=source), early)
     config = config.with_(data=config.data.with_(source=absolute(config.data.source)))

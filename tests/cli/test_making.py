@@ -272,7 +272,7 @@ REFUSED = [
         "train.budget is given twice, as an option and as train.budget=5m; write one of them",
     ),
     ([*TRAIN, "--seed", "3", "train.seed=4", "--dry-run"], 2, "train.seed is given twice"),
-    ([*TRAIN, "--device", "gpu"], 2, "train.device is 'gpu'; did you mean 'cpu'?"),
+    ([*TRAIN, "--device", "gpu"], 2, "train.device is 'gpu'; did you mean 'cuda'?"),
     ([*TRAIN, "--device", "mps"], 2, "device is 'mps', and this machine has"),
     (
         [*TRAIN, "--precision", "fp8"],

@@ -241,7 +241,7 @@ def test_what_a_model_cannot_do_names_what_it_can_and_who_can(arguments, message
 
 REFUSED = [
     (["sample", "vae-picture"], 2, "there is no run 'vae-picture'; did you mean"),
-    (["sample", "vae-pictures", "--device", "gpu"], 2, "--device is 'gpu'; did you mean 'cpu'?"),
+    (["sample", "vae-pictures", "--device", "gpu"], 2, "--device is 'gpu'; did you mean 'cuda'?"),
     (
         ["interpolate", "gan-pictures", "--data", "no.npy"],
         2,
