@@ -1,5 +1,6 @@
 """What a recipe gave is a mean over the runs that have a value, and says of how many."""
 
+import importlib.util
 import json
 
 import pytest
@@ -10,7 +11,7 @@ from reverie.monitor import Listener
 from reverie.records import Record
 from reverie.runs import RunFolder
 from reverie.settings import TrainConfig
-from reverie.verification import _value, verify
+from reverie.verification import Verified, _value, verify
 
 
 def finish(run, dataset, listener):
@@ -65,3 +66,52 @@ def test_a_run_of_other_settings_is_not_taken_for_the_recipes(tmp_path, pictures
     )
     with pytest.raises(ConfigError, match=r"was made with model\.latent=64, and now it is 3"):
         verify("ae", 1, str(pictures), Listener())
+
+
+SOURCE = '''"""Recipes."""
+
+
+def other(spec):
+    """Another.
+
+    Takes:   1 s.
+    Expect:  nothing.
+    """
+    return spec
+
+
+def mine(spec):
+    """Mine.
+
+    Run:     reverie train mine
+    Takes:   {takes}
+    Expect:  {expect}
+    Differs: no paper.
+    """
+    return spec
+'''
+
+
+def test_both_lines_are_written_into_the_recipes_docstring_and_nothing_else_moves(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "mine.py"
+    path.write_text(SOURCE.format(takes="old.", expect="old\n             in two lines."))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("m", path))
+    module.__spec__.loader.exec_module(module)
+    monkeypatch.setattr(recipes, "find", lambda name: module.mine)
+    values = "; ".join(f"metric {n} of a recipe 100.{n} (sd 1.0) nats" for n in range(3))
+    assert Verified("mine", "42 s of training.", values).write() == path
+    written = path.read_text()
+    lines = written.split("Expect:  metric")[1].partition("    Differs")[0]
+    assert (
+        " ".join(f"metric{lines}".split()) == values and max(map(len, written.splitlines())) < 100
+    )
+    assert written == SOURCE.format(takes="42 s of training.", expect=f"metric{lines.rstrip()}")
+
+
+def test_an_installed_copy_is_not_written_to(tmp_path, monkeypatch):
+    path = tmp_path / "site-packages" / "mine.py"
+    monkeypatch.setattr("inspect.getsourcefile", lambda function: str(path))
+    with pytest.raises(ConfigError, match="in a source checkout only"):
+        Verified("ae", "1 s.", "nothing.").write()
