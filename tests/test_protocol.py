@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,12 @@ from reverie.protocol import LEAST, Asked, Protocol
 def test_every_field_may_be_asked_for_by_its_keyword():
     fields = {item.name: item.type for item in dataclasses.fields(Protocol)}
     assert fields == {name: kind.__forward_arg__ for name, kind in Asked.__annotations__.items()}
+
+
+def test_a_file_may_be_named_by_its_path():
+    named = Protocol(extractor=Path("a") / "mine.json", lpips=Path("b"))
+    assert named == Protocol(extractor="a/mine.json", lpips="b")
+    assert json.loads(json.dumps(named.to_dict()))["extractor"] == "a/mine.json"
 
 
 @pytest.mark.parametrize("name", LEAST)

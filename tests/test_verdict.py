@@ -87,6 +87,19 @@ def test_coverage_is_a_share_of_what_real_data_reaches(coverage, words):
     assert said(records[0], alone)[0].endswith("real data reaches 80 %; FD[x@1] is 3.")
 
 
+@pytest.mark.parametrize(
+    ("recall", "words"),
+    [(0.7, "nearly all"), (0.5, "much"), (0.0, "little")],
+)
+def test_samples_in_the_middle_of_the_data_are_not_said_to_cover_it(recall, words):
+    """Of a Gaussian of half the spread in 64 dimensions coverage is 1 and recall 0."""
+    [line] = said(shares("coverage", 1.0, 0.97), shares("recall", recall, 0.7))
+    assert line.startswith(f"Samples cover {words}")
+    assert (
+        f", and {100 * recall:.0f} % of held-out samples lie among them (real data: 70 %)" in line
+    )
+
+
 COPIES = (
     "samples lie closer to the training data than held-out data does (C_T -9.0): the model copies"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
@@ -39,6 +40,9 @@ class Protocol:
     quick: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("extractor", "lpips"):  # a Path will do
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, os.fspath(given))
         for name, least in LEAST.items():
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} is {getattr(self, name)}; write at least {least}")

@@ -29,6 +29,7 @@ class Record:
         settings: What else two values must share to be compared.
         reason: Why there is no value.
         group: The part of the judgement that it belongs to.
+        p: The p-value where nothing differs, of a metric that is a test.
         interval: The ends of a 95 % interval, where one is known that a standard error does not give.
         warnings: What a reader of the value must know, in words.
         shown: What its picture or page needs beside the value.
@@ -47,6 +48,7 @@ class Record:
     settings: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
     group: str = ""
+    p: float | None = None
     interval: tuple[float, float] | None = None
     warnings: tuple[str, ...] = ()
     shown: dict[str, Any] = field(default_factory=dict)
@@ -78,6 +80,10 @@ class Record:
         """The same record with a 95 % interval."""
         return replace(self, interval=(low, high), method=method)
 
+    def with_p(self, p: float) -> Record:
+        """The same record of a test, with its p-value."""
+        return replace(self, p=p)
+
     def with_degrees(self, df: float | None) -> Record:
         """The same record, whose standard error has so many degrees of freedom."""
         return replace(self, df=df)
@@ -92,7 +98,8 @@ class Record:
         spread = f" +- {spread_of(self.uncertainty)}" if self.uncertainty is not None else ""
         if self.interval is not None:
             spread = f" [{number(self.interval[0])}, {number(self.interval[1])}]"
-        return f"{self.metric} {number(self.value)}{spread} {self.unit}".rstrip()
+        test = f" (p {self.p:.2g})" if self.p is not None else ""
+        return f"{self.metric} {number(self.value)}{spread} {self.unit}".rstrip() + test
 
 
 def record_from(tree: dict[str, Any]) -> Record:

@@ -95,6 +95,15 @@ def coverage_line(found: Found) -> str:
     others = "training data" not in beside
     reached = beside["equal distributions" if others else "training data"]
     share = coverage["value"] / max(reached, 1e-9)
+    among = ""
+    # Samples in the middle of the data are within nearly every ball, and nothing is among them.
+    recall = found.get("recall")
+    if recall is not None and (known := recall["reference"].get("training data")):
+        share = min(share, recall["value"] / known)
+        among = (
+            f", and {100 * recall['value']:.0f} % of held-out samples lie among them (real data: "
+            f"{100 * known:.0f} %)"
+        )
     degrees = {
         0.97: "nearly all of the data",
         0.9: "most of the data",
@@ -106,7 +115,7 @@ def coverage_line(found: Found) -> str:
     )
     line = (
         f"Samples cover {words}: {100 * coverage['value']:.0f} % of held-out neighbourhoods, where "
-        f"{'equal distributions reach' if others else 'real data reaches'} {100 * reached:.0f} %"
+        f"{'equal distributions reach' if others else 'real data reaches'} {100 * reached:.0f} %{among}"
     )
     if distance is None:
         return line + "."

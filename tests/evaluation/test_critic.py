@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from reverie.evaluation.critic import above, batch_diversity, critic
+from reverie.evaluation.critic import above, critic
 from reverie.loading import Loaded
 from reverie.losses.adversarial import (
     Hinge,
@@ -145,7 +145,6 @@ def test_models_without_a_critic_say_so(subject, families, noise_pictures):
             "critic: training above held-out",
             "critic: held-out above generated",
             "critic: mean sign on training data",
-            "distance between samples",
         ]
         assert {record.reason for record in records} == {f"{words} has no critic"}
 
@@ -157,46 +156,4 @@ def test_of_data_that_the_critic_was_not_trained_on_nothing_is_called_its_memory
     for name in ("critic: training above held-out", "critic: mean sign on training data"):
         assert records[name].value is None and records[name].warnings == ()
         assert records[name].reason.startswith("it was trained on other data (fingerprint ffff")
-    for name in ("critic: held-out above generated", "distance between samples"):
-        assert records[name].value is not None
-
-
-def test_the_distance_between_samples_is_that_of_two_draws(judged):
-    """Of N(0, I) in two dimensions: E|x - y| = sqrt 2 sqrt(pi / 2) = sqrt pi."""
-    record = batch_diversity(judged(0.0, 0.0, 5.0, count=2000))
-    assert record.value == pytest.approx(torch.pi**0.5, rel=0.05)
-    assert record.reference["held-out data"] == pytest.approx(torch.pi**0.5, rel=0.05)
-    assert record.warnings == ()
-
-
-@pytest.mark.parametrize(("spread", "warned"), [(0.05, True), (0.5, False)])
-def test_a_generator_that_always_says_the_same_has_collapsed(spread, warned, judged, monkeypatch):
-    points = judged(0.0, 0.0, 0.0)
-    samples = spread * torch.randn(200, 2, generator=torch.Generator().manual_seed(1))
-    monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0: samples[:count])
-    record = batch_diversity(points)
-    assert record.value == pytest.approx(spread * torch.pi**0.5, rel=0.2)
-    assert bool(record.warnings) == warned
-
-
-def test_data_that_lies_by_class_is_as_diverse_as_it_is(subject, dataset, families, monkeypatch):
-    """Neighbours in the file are of one class; 0 and 10 apart by 10 in every other pair of the shuffled."""
-    x = torch.zeros(1000, 2)
-    x[500:, 0] = 10
-    samples = x[torch.randperm(1000, generator=torch.Generator().manual_seed(0))]
-    monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0: samples[:count])
-    record = batch_diversity(subject(families["gan"], dataset(x, x)))
-    assert record.value == pytest.approx(5, abs=0.7)
-    assert record.reference["held-out data"] == pytest.approx(5, abs=0.7)
-
-
-def test_samples_that_come_class_by_class_in_turn_are_as_diverse_as_they_are(
-    subject, dataset, families, monkeypatch
-):
-    """Those of a conditional GAN: every neighbour is of the other class, and half of all pairs are."""
-    x = torch.zeros(1000, 2)
-    x[::2, 0] = 10
-    monkeypatch.setattr(Loaded, "sample", lambda self, count, seed=0: x[:count])
-    record = batch_diversity(subject(families["gan"], dataset(x, x)))
-    assert record.value == pytest.approx(5, abs=0.7)
-    assert record.reference["held-out data"] == pytest.approx(5, abs=0.7)
+    assert records["critic: held-out above generated"].value is not None

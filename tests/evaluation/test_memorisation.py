@@ -137,6 +137,19 @@ def test_what_is_nearest_is_training_data_as_often_as_there_is_of_it():
     assert abs(z.mean()) < 4 / 300**0.5 and z.std() == pytest.approx(1, abs=4 / 600**0.5)
 
 
+def test_one_datum_that_many_samples_crowd_on_is_no_copy():
+    """100 training and 900 held-out data; half of the samples lie at one of them, which is a training
+    sample in one draw of ten: then the share is 0.55 where 0.1 is expected, and nothing is copied."""
+    data = torch.randn(1000, 4, generator=torch.Generator().manual_seed(0))
+    made = torch.cat([data[:1].repeat(500, 1), data[500:]]) + 1e-3
+    train, held_out = data[:100], data[100:]
+    near = nearest_to_training(nearest(made, train), nearest(made, held_out), (100, 900))
+    assert near.share == pytest.approx(0.5) and near.on_few and not near.copied
+    assert near.data == pytest.approx(1000**2 / (500**2 + 500), rel=0.02)
+    honest = nearest_to_training(nearest(data, train), nearest(data, held_out), (100, 900))
+    assert honest.data == 1000 and not honest.on_few
+
+
 def test_the_deviation_is_that_of_all_ways_to_call_data_training_data():
     """Six data on a line, of which any three may be the training data: all twenty ways."""
     data, made = (

@@ -243,6 +243,18 @@ def test_clusters_never_reached_are_counted_warned_of_and_shown(
     assert not (folder.samples / "neighbours.png").exists()
 
 
+@pytest.mark.parametrize(("train", "stands"), [(199, False), (200, True)])
+def test_too_few_training_samples_say_nothing_of_the_clusters_they_reach(
+    train, stands, dataset, subject, families, sampled, by_metric
+):
+    x = torch.rand(400, 1, 8, 8, generator=torch.Generator().manual_seed(0)).mul(255)
+    x = x.to(torch.uint8)
+    sampled(x[:200] / 255)
+    judged = subject(families["gan"], dataset(x[:train], x[200:]))
+    record = by_metric(modes(judged))["clusters reached"]
+    assert ("training data" in record.reference) == stands
+
+
 def test_what_does_not_sample_has_no_modes(subject, families, noise_pictures):
     records = modes(subject(families["ae"], noise_pictures()))
     names = ("modes reached", "modes with a fair share", "good samples", "KL of modes")

@@ -62,6 +62,27 @@ def test_a_distance_of_no_more_samples_than_features_is_a_dash_that_says_why(
     assert "needs at least 257 samples" in record.reason and "found 256" in record.reason
 
 
+def test_the_error_of_the_distance_of_reconstructions_is_its_spread_over_data_sets(
+    subject, families, dataset, by_metric, monkeypatch
+):
+    """Over 60 draws of 400 pictures of 4 pixels, each given back with noise of its own."""
+    generator = torch.Generator().manual_seed(0)
+    monkeypatch.setattr(
+        Loaded,
+        "reconstruct",
+        lambda self, x: (0.8 * x + 0.15 * torch.randn(x.shape, generator=generator)).clamp(0, 1),
+    )
+    found = []
+    for _ in range(60):
+        x = torch.randint(0, 256, (400, 1, 2, 2), generator=generator).to(torch.uint8)
+        judged = subject(families["ae"], dataset(x, x), extractor="pixels")
+        found.append(by_metric(likeness(judged))["rFD"])
+    values = torch.tensor([record.value for record in found])
+    errors = torch.tensor([record.uncertainty for record in found])
+    assert float(errors.mean()) == pytest.approx(float(values.std()), rel=0.3)
+    assert found[0].method == "grouped jackknife of the samples" and found[0].df == 9
+
+
 def test_a_small_training_split_leaves_the_distance_of_reconstructions(
     subject, families, noise_pictures, by_metric
 ):
@@ -69,9 +90,9 @@ def test_a_small_training_split_leaves_the_distance_of_reconstructions(
         "rFD"
     ]
     assert record.value > 0 and record.reference == {}
-    [warning] = record.warnings
-    few = "it has 50 samples, and 300 are judged"
-    assert warning == f"no training data stands beside it: {few}"
+    few, alone = record.warnings
+    assert few == "300 samples are few for 256 features; 2,560 or more are needed"
+    assert alone == ("no training data stands beside it: it has 50 samples, and 300 are judged")
 
 
 class Lpips:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from reverie.errors import StorageError
-from reverie.evaluation import session
+from reverie.evaluation import session, size_of
 from reverie.evaluation.session import Measure, judge
 from reverie.monitor import Listener
 from reverie.records import Record, mean_record
@@ -66,6 +66,17 @@ def test_what_a_killed_judgement_found_is_not_computed_again(
         assert torch.equal(kept.values, computed.values)
     assert not (folder.path / "metrics.partial.json").exists()
     assert set(folder.read(folder.metrics)["seconds"]) == set(NAMES)
+
+
+def test_the_cost_is_named_with_how_much_is_kept_and_draws_where_there_are_some(
+    subject, families, noise_pictures, calls
+):
+    judged = subject(families["vae"], noise_pictures())
+    folder = killed(judged, calls, at="third")
+    kept = "of 3 parts 2 are kept from before, and count here"
+    assert size_of(judged, folder) == f"20 samples, 5,000 draws, {kept}"
+    judged = subject(families["gan"], noise_pictures(), folder="gan")
+    assert size_of(judged, RunFolder(judged.loaded.folder)) == "20 samples"
 
 
 @pytest.mark.parametrize("change", ["model", "data", "protocol", "extractor"])

@@ -11,6 +11,7 @@ from ..display import for_a_person
 from ..errors import ConfigError, did_you_mean
 from ..hardware import Device
 from ..loading import Loaded
+from ..models.base import Likelihood
 from ..monitor import Listener
 from ..protocol import Asked, Protocol
 from ..records import Record
@@ -19,7 +20,7 @@ from ..runs import RunFolder, find_run
 from .cost import cost_line, estimate
 from .opening import data_of, fitting_data, judged_data
 from .pages import paint
-from .session import judge
+from .session import Kept, judge, measures_of
 from .subject import Subject
 
 
@@ -62,8 +63,7 @@ def evaluate(
         if not protocol.quick:
             if subject.lpips is not None:
                 subject.lpips.check(shape)
-            what = f"{subject.count:,} samples, {protocol.draws:,} draws"
-            listener.said(cost_line(estimate(subject), what))
+            listener.said(cost_line(estimate(subject), size_of(subject, folder)))
         with folder.locked():
             records = judge(subject, folder)
             paint(subject, folder, records)
@@ -71,6 +71,18 @@ def evaluate(
         return records
     finally:
         listener.ended()
+
+
+def size_of(subject: Subject, folder: RunFolder) -> str:
+    """What a judgement is of, and how much of it an interrupted one has done."""
+    words = [f"{subject.count:,} samples"]
+    if isinstance(subject.model, Likelihood):
+        words.append(f"{subject.protocol.draws:,} draws")
+    if done := len(Kept(subject, folder).found):
+        words.append(
+            f"of {len(measures_of(subject))} parts {done} are kept from before, and count here"
+        )
+    return ", ".join(words)
 
 
 def evaluate_run(

@@ -12,17 +12,13 @@ from torch import Tensor
 from ..losses.adversarial import Hinge, NonSaturating
 from ..models.gan import GAN
 from ..records import Record
-from ..tensors import mix
 from ..training import looking
 from .subject import CHUNK, Subject, dashes
 
 OVERFIT = "critic: training above held-out"
 AHEAD = "critic: held-out above generated"
 SIGN = "critic: mean sign on training data"
-CRITIC = (OVERFIT, AHEAD, SIGN)
-SPREAD = "distance between samples"
-NAMES = (*CRITIC, SPREAD)
-PAIRS = 2_000
+NAMES = (OVERFIT, AHEAD, SIGN)
 
 
 def critic(subject: Subject) -> list[Record]:
@@ -32,13 +28,12 @@ def critic(subject: Subject) -> list[Record]:
         return dashes(NAMES, f"{subject.family} has no critic")
     if not labelled(model, subject):
         reason = "the critic judges samples of a class, and this data has other classes"
-        return [*dashes(CRITIC, reason), batch_diversity(subject)]
+        return dashes(NAMES, reason)
     labels = {"held_out": subject.labels, "samples": subject.asked_labels}
     if not subject.unknown:
         labels["training"] = subject.used.train.y
     scores = {name: judged(subject, getattr(subject, name), y) for name, y in labels.items()}
-    parts = overfit(subject, scores), ahead(subject, scores), signs(subject, model, scores)
-    return [*parts, batch_diversity(subject)]
+    return [overfit(subject, scores), ahead(subject, scores), signs(subject, model, scores)]
 
 
 def overfit(subject: Subject, scores: dict[str, Tensor]) -> Record:
@@ -126,27 +121,3 @@ def above(a: Tensor, b: Tensor) -> float:
     below = torch.searchsorted(order, a, right=False)
     through = torch.searchsorted(order, a, right=True)
     return float((below + through).double().mean()) / (2 * len(b))
-
-
-def batch_diversity(subject: Subject) -> Record:
-    """The mean distance between two samples, beside that of held-out data."""
-    value, real = (spread(x, subject.seed) for x in (subject.samples, subject.held_out))
-    warnings = ()
-    if value < 0.1 * real:
-        warnings = ("samples hardly differ from each other: the generator has collapsed",)
-    return Record(
-        metric=SPREAD,
-        value=value,
-        direction="none",
-        n=subject.count,
-        reference={"held-out data": real},
-        warnings=warnings,
-        settings={"sampling_seed": subject.seed},
-    )
-
-
-def spread(x: Tensor, seed: int) -> float:
-    """The mean distance of pairs of `(N, *shape)`, drawn by the seed: classes may lie in turn, or apart."""
-    generator = torch.Generator().manual_seed(mix(seed, 6))
-    flat = x[torch.randperm(len(x), generator=generator)[:PAIRS]].flatten(1).double()
-    return float((flat - flat.roll(1, 0)).norm(dim=1).mean())

@@ -23,9 +23,19 @@ from ..metrics.disentanglement import (
 from ..models.base import Encoder
 from ..records import Record
 from ..tensors import mix
-from .subject import Subject
+from .subject import Subject, dashes
 
 COUNT = 10_000
+NAMES = (
+    "MIG",
+    "SAP",
+    "DCI disentanglement",
+    "DCI completeness",
+    "DCI informativeness",
+    "modularity",
+    "IRS",
+    "FactorVAE score",
+)
 NOMINAL = (0, 2)
 """The shape has no order, and a rotation no ends."""
 HOW: dict[str, dict[str, Any]] = {
@@ -54,18 +64,14 @@ def factors(subject: Subject) -> list[Record]:
     if subject.dataset.name != "sprites" or not own or not subject.pictures:
         return []  # a person's own data may be called so too
     if not isinstance(subject.model, Encoder):
-        reason = f"{subject.family} has no encoder"
-        return [Record(metric=name, value=None, reason=reason) for name in ("MIG", "SAP", "DCI")]
+        return dashes(NAMES, f"{subject.family} has no encoder")
     channels, height, width = subject.loaded.spec.shape
     if channels != 1 or height != width:
-        reason = "sprites are drawn in grey on squares alone"
-        return [Record(metric="MIG", value=None, reason=reason)]
+        return dashes(NAMES, "sprites are drawn in grey on squares alone")
     pictures, known = sprites.sample(COUNT, mix(subject.seed, 4), height)
     codes, truth = subject.loaded.encode(pictures), torch.from_numpy(known)
     if codes.shape[1] < 2:
-        return [
-            Record(metric="MIG", value=None, reason="a single latent has no second to lead by")
-        ]
+        return dashes(NAMES, "a single latent has no second to lead by")
 
     def fixing(factor: int, count: int, seed: int) -> Tensor:
         return subject.loaded.encode(sprites.sample(count, seed, height, factor)[0])

@@ -50,16 +50,24 @@ class Nearest:
         share: Of the samples.
         expected: The share where nothing is copied: that of training samples among all data.
         deviation: Its standard deviation there.
+        data: How many data they lie nearest to: (sum c)^2 / sum c^2 of c samples each.
     """
 
     share: float
     expected: float
     deviation: float
+    data: float
+
+    @property
+    def on_few(self) -> bool:
+        """Whether that is so few data that the share has no normal law: one of them may decide it."""
+        return self.data * self.expected < 10 * (1 - self.expected)
 
     @property
     def copied(self) -> bool:
         """Whether samples lie nearer to what the model has seen than chance makes them."""
-        return self.share - self.expected > COPYING_Z * max(self.deviation, 1e-9)
+        beyond = self.share - self.expected > COPYING_Z * max(self.deviation, 1e-9)
+        return beyond and not self.on_few
 
 
 def memorisation(subject: Subject) -> list[Record]:
@@ -145,12 +153,14 @@ def nearest_to_training(
     total = sum(sizes)
     expected = sizes[0] / total
     if not len(place):
-        return Nearest(expected, expected, 0.0)
+        return Nearest(expected, expected, 0.0, 0.0)
     counts = place.bincount(minlength=total).double()
-    spread = counts.square().sum() - counts.sum() ** 2 / total
+    squares = counts.square().sum()
+    spread = squares - counts.sum() ** 2 / total
     variance = expected * (1 - expected) * total / (total - 1) * float(spread) / len(place) ** 2
     share = float((place < sizes[0]).double().mean())
-    return Nearest(share, expected, math.sqrt(max(variance, 0.0)))
+    deviation = math.sqrt(max(variance, 0.0))
+    return Nearest(share, expected, deviation, len(place) ** 2 / float(squares))
 
 
 def records_of(
@@ -220,7 +230,9 @@ def warnings(found: Copying, other: Neighbours, sizes: tuple[int, int]) -> tuple
     closer = test is not None and test.z < -COPYING_Z * max(test.null_sd, 1e-9)
     if test is not None and closer:
         end = "the model copies"
-        if not chosen.copied:
+        if chosen.on_few:
+            end = "they crowd on few of the data, which chance may have made training data"
+        elif not chosen.copied:
             end = "but as close to held-out data as well, so they crowd where the data is dense"
         texts.append(
             "samples lie closer to the training data than held-out data does "

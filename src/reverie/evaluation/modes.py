@@ -166,13 +166,18 @@ def unreached(subject: Subject, of: str = "samples") -> UnreachedModes:
 def clustered(subject: Subject, found: UnreachedModes) -> Record:
     """The record of clusters, which has the rows of those never reached.
 
-    Around outliers there are clusters that no other sample reaches: training samples say how many.
+    Around outliers there are clusters that no other sample reaches: as many training samples say how many.
     """
     total = len(found.real)
     missing = len(found.unreached)
-    real = len(unreached(subject, "training").unreached)
+    reference = {"all": float(total)}
+    chance = found.expected
+    if not subject.too_few:
+        real = len(unreached(subject, "training").unreached)
+        reference = {"training data": float(total - real), **reference}
+        chance = max(chance, real)
     warnings = ()
-    if missing > max(found.expected, real) + 2:
+    if missing > chance + 2:
         share = float(found.real[found.unreached].sum() / found.real.sum())
         warnings = (
             f"{missing} of {total} clusters of held-out data, {100 * share:.0f} % of it, are never "
@@ -183,7 +188,7 @@ def clustered(subject: Subject, found: UnreachedModes) -> Record:
         "clusters reached",
         float(total - missing),
         "higher",
-        reference={"training data": float(total - real), "all": float(total)},
+        reference=reference,
         warnings=warnings,
         clusters=total,
     ).showing(unreached=found.representatives)

@@ -11,8 +11,8 @@ from ..metrics.fidelity import ms_ssim, mse, psnr, ssim
 from ..metrics.frechet import frechet_distance, moments
 from ..models.base import Reconstructor
 from ..records import Record, mean_record
-from .samples import distances
-from .subject import CHUNK, Subject
+from .samples import LEFT_OUT, distances, leaving_out, too_few
+from .subject import CHUNK, Subject, dashes
 
 SSIM_SIDE, MS_SSIM_SIDE = 11, 161
 
@@ -20,7 +20,7 @@ SSIM_SIDE, MS_SSIM_SIDE = 11, 161
 def squared_error(subject: Subject) -> list[Record]:
     """The squared error of held-out samples through their latents, averaged over entries."""
     if not isinstance(subject.model, Reconstructor):
-        return [_lacking(subject, "reconstruction MSE")]
+        return dashes(["reconstruction MSE"], f"{subject.family} has no encoder")
     errors = (subject.reconstructions - subject.held_out).square().flatten(1).mean(1)
     mean = subject.training_mean.float()
     baseline = float((subject.held_out - mean).square().mean())
@@ -30,11 +30,13 @@ def squared_error(subject: Subject) -> list[Record]:
 
 def likeness(subject: Subject) -> list[Record]:
     """PSNR, SSIM and the Frechet distance between held-out pictures and their reconstructions."""
-    names = ("PSNR", "SSIM", "rFD", *(["LPIPS"] if subject.protocol.lpips else []))
-    if not isinstance(subject.model, Reconstructor):
-        return [_lacking(subject, name) for name in names]
     if not subject.pictures:
         return []
+    side = min(subject.held_out.shape[-2:])
+    scales = ["MS-SSIM"] if side >= MS_SSIM_SIDE else []
+    names = ("PSNR", "SSIM", *scales, *(["LPIPS"] if subject.protocol.lpips else []), "rFD")
+    if not isinstance(subject.model, Reconstructor):
+        return dashes(names, f"{subject.family} has no encoder")
     x, y = subject.held_out, subject.reconstructions
     off = mse(x, y) > 0
     records = [Record(metric="PSNR", value=None, reason="every one is exact")]
@@ -43,14 +45,13 @@ def likeness(subject: Subject) -> list[Record]:
         trivial = {"training mean": float(psnr(x, mean).mean())}
         found = psnr(x[off], y[off])
         records = [mean_record("PSNR", found, "dB", "higher", trivial, data_range=1)]
-    side = min(x.shape[-2:])
     if side >= SSIM_SIDE:
         trivial = {"training mean": float(ssim(x, mean).mean())}
         records.append(mean_record("SSIM", ssim(x, y), "", "higher", trivial, window="11, sd 1.5"))
     else:
         reason = f"its window of {SSIM_SIDE} pixels does not fit into {side}"
         records.append(Record(metric="SSIM", value=None, reason=reason))
-    if side >= MS_SSIM_SIDE:
+    if scales:
         trivial = {"training mean": float(ms_ssim(x, mean).mean())}
         records.append(mean_record("MS-SSIM", ms_ssim(x, y), "", "higher", trivial, scales=5))
     if subject.lpips is not None:
@@ -76,20 +77,24 @@ def perceived(subject: Subject, lpips: LPIPS) -> Record:
 
 def distance(subject: Subject) -> Record:
     """The Frechet distance between held-out pictures and their reconstructions."""
-    originals = moments(subject.features("held out"))
+    held_out, again = subject.features("held out"), subject.features("reconstructions")
+    originals = moments(held_out)
     reference, warnings = distances(
         subject, lambda x: frechet_distance(moments(x), originals), ("training",)
     )
+    # A reconstruction is left out with its original: alone it would be missed among them.
+    error = leaving_out(
+        torch.stack([again, held_out], 1),
+        lambda pairs: frechet_distance(*map(moments, pairs.unbind(1))),
+        subject.seed,
+    )
     return Record(
         metric=f"r{distance_name(subject.extractor, subject.count)}",
-        value=frechet_distance(moments(subject.features("reconstructions")), originals),
+        value=frechet_distance(moments(again), originals),
         direction="lower",
         n=subject.count,
         reference=reference,
-        warnings=warnings,
+        warnings=(*too_few(subject), *warnings),
         settings={"extractor": subject.extractor.record(), "latents": "posterior mean"},
-    )
-
-
-def _lacking(subject: Subject, name: str) -> Record:
-    return Record(metric=name, value=None, reason=f"{subject.family} has no encoder")
+        **error,
+    ).with_degrees(LEFT_OUT - 1 if error else None)

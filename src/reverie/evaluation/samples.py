@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -137,16 +138,12 @@ def distances(
 def distance(subject: Subject) -> list[Record]:
     """FD with its spread, its floor, and other things in the samples' place."""
     held_out, samples = subject.features("held out"), subject.features("samples")
-    real, count, dimension = moments(held_out), subject.count, held_out.shape[1]
+    real, count = moments(held_out), subject.count
     others = ("training",) if subject.protocol.quick else OTHERS
     reference, warnings = distances(subject, lambda x: frechet_distance(moments(x), real), others)
     value, floor = frechet_distance(moments(samples), real), gaussian_floor(real, count)
-    if count < 10 * dimension:
-        few = (
-            f"{count:,} samples are few for {dimension} features: about {number(floor)} of the distance is "
-            f"bias; {10 * dimension:,} or more are needed"
-        )
-        warnings = (few, *warnings)
+    biased = f": about {number(floor)} of the distance is bias"
+    warnings = (*too_few(subject, biased), *warnings)
     spread = None if subject.protocol.quick else subject.distance_spread
     return [
         scored(
@@ -159,6 +156,15 @@ def distance(subject: Subject) -> list[Record]:
             warnings=warnings,
         ).with_degrees(GROUPS - 1 if spread is not None else None)
     ]
+
+
+def too_few(subject: Subject, so: str = "") -> tuple[str, ...]:
+    """A warning where covariances of features have fewer than ten samples a feature, and what of it."""
+    dimension = subject.features("held out").shape[1]
+    if subject.count >= 10 * dimension:
+        return ()
+    few = f"{subject.count:,} samples are few for {dimension} features{so}"
+    return (f"{few}; {10 * dimension:,} or more are needed",)
 
 
 def infinity(subject: Subject) -> list[Record]:
@@ -185,6 +191,24 @@ def infinity(subject: Subject) -> list[Record]:
 
 
 BALLS = ("precision", "recall", "density", "coverage")
+BEYOND = 3.0
+"""Standard errors from which a value is better than that of equal distributions, which nothing is."""
+
+
+def ranked_up_to(perfect: float, record: Record) -> Record:
+    """The record, not to be ranked where it is better than samples of the data's own law would be.
+
+    Samples that keep to the middle of the data lie within most balls and near to most centres.
+    """
+    sign = 1 if record.direction == "higher" else -1
+    ahead = sign * ((record.value or 0.0) - perfect)
+    if record.uncertainty is None or ahead <= BEYOND * record.uncertainty:
+        return record
+    text = (
+        f"better than the {number(perfect)} of equal distributions, as samples are that keep to the middle "
+        "of the data: it is not ranked; read recall"
+    )
+    return replace(record, direction="none", warnings=(*record.warnings, text))
 
 
 def balls(subject: Subject, names: tuple[str, ...], others: tuple[str, ...]) -> list[Record]:
@@ -201,7 +225,7 @@ def balls(subject: Subject, names: tuple[str, ...], others: tuple[str, ...]) -> 
         "density": EXPECTED_DENSITY,
         "coverage": expected_coverage(len(held_out), subject.count, NEIGHBOURS),
     }
-    return [
+    records = [
         scored(
             subject,
             name,
@@ -214,6 +238,10 @@ def balls(subject: Subject, names: tuple[str, ...], others: tuple[str, ...]) -> 
             k=NEIGHBOURS,
         ).with_degrees(parts - 1 if name in errors else None)
         for name in names
+    ]
+    return [
+        ranked_up_to(equal[name], record) if name in equal else record
+        for name, record in zip(names, records, strict=True)
     ]
 
 

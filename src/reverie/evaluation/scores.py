@@ -33,6 +33,7 @@ from .samples import (
     judged,
     lacking,
     leaving_out,
+    ranked_up_to,
     scored,
     there,
 )
@@ -201,6 +202,7 @@ def divergence(subject: Subject) -> list[Record]:
         centres=found.centres,
         fitted_to=FITTED_TO,
     )
+    record = ranked_up_to(0.0, record)
     if subject.unknown:
         gap = Record(metric="FLD gap", value=None, reason=subject.unknown)
         return [replace(record, n=len(held_out)), gap]
@@ -245,17 +247,17 @@ def two_samples(subject: Subject) -> list[Record]:
             "none",
             uncertainty=near.deviation,
             method="standard deviation under equality",
-            reference={"equal distributions": near.expected, "p": near.p},
-        ),
+            reference={"equal distributions": near.expected},
+        ).with_p(near.p),
         scored(
             subject,
             "C2ST accuracy",
             line.accuracy,
             "none",
-            reference={**beside, "equal distributions": 0.5, "p": line.p},
+            reference={**beside, "equal distributions": 0.5},
             classifier="logistic regression",
             penalty=PENALTY,
-        ),
+        ).with_p(line.p),
     ]
 
 

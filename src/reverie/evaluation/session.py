@@ -19,6 +19,7 @@ from ..runs import RunFolder, now, software, unfinished
 from ..storage import write_bytes, write_text
 from ..verdict import verdict
 from .annealed import annealed
+from .between import between
 from .codes import codes
 from .compute import compute
 from .critic import critic
@@ -72,6 +73,7 @@ MEASURES = (
     Measure("reconstruction likeness", likeness),
     Measure("samples", fidelity, "quick"),
     Measure("samples", quality),
+    Measure("samples", between),
     Measure("memorisation", memorisation),
     Measure("modes", modes),
     Measure("latents", codes),
@@ -81,9 +83,14 @@ MEASURES = (
 )
 
 
+def measures_of(subject: Subject) -> list[Measure]:
+    """The parts of a judgement."""
+    return [measure for measure in MEASURES if measure.asked(subject.protocol.quick)]
+
+
 def judge(subject: Subject, folder: RunFolder) -> list[Record]:
     """All records of a model; what an interrupted session found is not computed again."""
-    measures = [m for m in MEASURES if m.asked(subject.protocol.quick)]
+    measures = measures_of(subject)
     kept = Kept(subject, folder)
     records: list[Record] = []
     for done, measure in enumerate(measures):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ _ENTRIES = (
 REGISTRY = {entry.card.name: entry for entry in _ENTRIES}
 
 
-def open_extractor(name: str, weights: str | Path | None = None) -> Extractor:
+def open_extractor(name: str | os.PathLike[str], weights: str | Path | None = None) -> Extractor:
     """An extractor by its name, or a trained classifier by its file.
 
     Arguments:
@@ -123,6 +124,7 @@ def open_extractor(name: str, weights: str | Path | None = None) -> Extractor:
         DataError: Its weights are missing, or are not the ones that its name was pinned to.
         ModelFileError: The file of a classifier is missing or altered.
     """
+    name = os.fspath(name)
     known, equals, path = name.partition("=")
     if equals and known in REGISTRY and weights is None:
         name, weights = known, path
