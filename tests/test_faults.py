@@ -208,6 +208,8 @@ def test_a_signal_saves_and_prints_the_command_to_go_on(
         ended.err == f"error: stopped at step 3 of 6, saved. Go on with: reverie resume {parts}\n"
     )
     assert last_step(parts) == Loaded(parts).card.step == 3
+    page = (parts / "report.html").read_text()
+    assert "Not judged yet: training came to step 3 of 6;" in page and "Samples" in page
     assert processes.run("resume", parts, prelude=UNJUDGED).code == 0
     assert_bit_equal(parts, whole)
 
@@ -223,6 +225,7 @@ def test_a_signal_in_the_last_step_is_not_lost(processes, pictures, tmp_path):
         f"Go on with: reverie resume {run}\n"
     )
     assert last_step(run) == 6 and not (run / "metrics.json").exists()
+    assert "training came to step 6 of 6" in (run / "report.html").read_text()
     assert processes.run("resume", run).code == 0
     assert RunFolder(run).read(run / "metrics.json")["step"] == 6
     assert "training_seconds" in RunFolder(run).read(run / "provenance.json")

@@ -44,7 +44,7 @@ LAYERS = [
     ["recipes"],
     ["training"],
     ["loading"],
-    ["fitting", "painting", "preparing", "verdict", "watching"],
+    ["fitting", "inspecting", "painting", "preparing", "verdict", "watching"],
     ["report", "writing"],
     ["evaluation"],
     ["comparison", "verbs"],

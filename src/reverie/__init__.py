@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from .benching import bench
     from .comparison import compare
     from .evaluation import evaluate
+    from .extracting import train_extractor
+    from .inspecting import inspect
     from .loading import Loaded, load
+    from .runs import list_runs
     from .verbs import Run, resume, train
 
 # No module bears the name of a verb: importing the module would hide the verb.
@@ -32,6 +35,9 @@ _HOMES = {
     "evaluate": "evaluation",
     "compare": "comparison",
     "bench": "benching",
+    "inspect": "inspecting",
+    "train_extractor": "extracting",
+    "list_runs": "runs",
 }
 
 __all__ = [
@@ -43,6 +49,9 @@ __all__ = [
     "evaluate",
     "compare",
     "bench",
+    "inspect",
+    "train_extractor",
+    "list_runs",
     "recipes",
     "__version__",
 ]

@@ -7,6 +7,7 @@ fingerprint, split, count, the extractor's hash), written beside and swapped in,
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from contextlib import suppress
@@ -97,7 +98,7 @@ def are_kept(dataset: Dataset, split: Literal["train", "test"], extractor: Extra
 
 def train_extractor(
     data: str | DataConfig,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
     *,
     steps: int | None = None,
     seed: int = 0,
@@ -108,7 +109,8 @@ def train_extractor(
 
     Arguments:
         data: Labelled pictures: a name, a path, or settings.
-        out: Where the weights go; what is known of them goes beside, as `.json`.
+        out: Where the weights go; what is known of them goes beside, as `.json`. By default
+            `DATA-classifier` in the current folder, numbered when taken.
         steps: Of 128 samples each; by default four passes, within 300 to 4000.
         seed: Of the weights at the start and of the order.
         device: Where it trains.
@@ -127,11 +129,11 @@ def train_extractor(
     listener = listener or Listener()
     if steps is not None and steps < 1:
         raise ConfigError(f"steps is {steps}; write at least 1")
-    files = classifier_files(Path(out))
+    config = data if isinstance(data, DataConfig) else DataConfig(source=str(data))
+    files = classifier_files(free_name(config.source) if out is None else Path(out))
     for file in files:
         if file.exists():
             raise ConfigError(f"{file} is there already; name another file, or remove it first")
-    config = data if isinstance(data, DataConfig) else DataConfig(source=str(data))
     dataset = open_dataset(config, listener.worked)
     shape, classes = _labelled(dataset)
     batch = min(BATCH, len(dataset.train))
@@ -153,6 +155,13 @@ def train_extractor(
     )
     write_classifier(files[0], network, shape, training)
     return open_classifier(files[0]), training
+
+
+def free_name(source: str) -> Path:
+    """`DATA-classifier` for data of that name or path, numbered where there is one."""
+    base = f"{Path(source).resolve().name.partition('.')[0]}-classifier"
+    names = (Path(base if number == 1 else f"{base}-{number}") for number in itertools.count(1))
+    return next(name for name in names if not any(f.exists() for f in classifier_files(name)))
 
 
 def _labelled(dataset: Dataset) -> tuple[tuple[int, int, int], tuple[str, ...]]:

@@ -196,7 +196,7 @@ class Loaded:
 
         Arguments:
             x: Samples `(N, *shape)`.
-            draws: Latents that are drawn for each sample; the bound tightens with them.
+            draws: Latents that are drawn for each sample; published bounds are of 5,000.
             decoded: How many of them are decoded; None is all. Of 5,000 draws, 600 take about a sixth of
                 the time; the mean weight is estimated without bias, so that the bound stays one, and its
                 noise grows by little where the posterior fits (docs/evaluation.md has the numbers).

@@ -12,7 +12,7 @@ from . import plots
 from .config import as_typed
 from .painting import frames, moments
 from .records import number, spread_of
-from .runs import RunFolder
+from .runs import RunFolder, summary
 from .storage import write_text
 from .verdict import verdict, warnings
 
@@ -65,7 +65,7 @@ def content(folder: RunFolder) -> dict[str, Any]:
     return {
         "name": folder.path.resolve().name,
         "recipe": config.get("recipe", "custom"),
-        "verdict": metrics.get("verdict") or verdict(records, log),
+        "verdict": metrics.get("verdict") or [*unjudged(folder), *verdict(records, log)],
         "warnings": warnings(records),
         "figures": [*figures(folder), *charts(records)],
         "film": over_training(folder),
@@ -81,6 +81,14 @@ def content(folder: RunFolder) -> dict[str, Any]:
         "seconds": provenance.get("training_seconds"),
         "machine": provenance.get("machine", ""),
     }
+
+
+def unjudged(folder: RunFolder) -> list[str]:
+    """How far a run came that nothing has judged yet, and the command that goes on."""
+    if folder.metrics.exists() or not folder.config.exists():
+        return []
+    goes_on = f"`reverie resume {shlex.quote(str(folder.path))}` goes on"
+    return [f"Not judged yet: training came to {summary(folder.path)['state']}; {goes_on}."]
 
 
 def grouped(records: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, str]]]]:
@@ -103,7 +111,9 @@ def row(record: dict[str, Any]) -> dict[str, str]:
     arrow = {"lower": "lower is better", "higher": "higher is better"}.get(record["direction"], "")
     references = [f"{name} {number(v)}" for name, v in record["reference"].items()]
     count = f"n\u00a0=\u00a0{record['n']:,}" if record["n"] else ""
-    note = "; ".join(part for part in [arrow, *references, count] if part)
+    test = f"p\u00a0=\u00a0{record['p']:.2g}" if record.get("p") is not None else ""
+    parts = [arrow, *references, count, record["method"], test]
+    note = "; ".join(part for part in parts if part)
     return {"metric": record["metric"], "value": f"{value} {record['unit']}".strip(), "note": note}
 
 

@@ -203,8 +203,9 @@ def find_run(name: str | os.PathLike[str]) -> RunFolder:
     raise ConfigError(f"there is no run {str(name)!r}; {did_you_mean(name, here)}")
 
 
-def list_runs(folder: Path) -> list[Path]:
+def list_runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
     """The runs directly inside a folder, by name."""
+    folder = Path(folder)
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() and is_run(path))

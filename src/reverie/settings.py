@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from .budget import Budget
-from .config import Section
+from .config import Section, override
 from .data import DataConfig
+from .data.open import stated
 from .hardware import Device, Precision
 from .models import AutoencoderConfig, ModelConfig
 from .optim import Adam, Optimizer
@@ -63,3 +64,14 @@ class Config(Section):
     """Which model, and its size."""
     train: TrainConfig = TrainConfig()
     """How long and how fast to train."""
+
+
+def data_settings(data: str | DataConfig, overrides: Iterable[str] = ()) -> DataConfig:
+    """The settings of data that is named, or lies at a path, with overrides as `PATH=VALUE`.
+
+    Raises:
+        ConfigError: The name is empty, or an override is of no setting of data.
+    """
+    source = data if isinstance(data, DataConfig) else DataConfig(source=stated(str(data)))
+    named = [text if text.startswith("data.") else f"data.{text}" for text in overrides]
+    return override(Config(data=source), named).data

@@ -6,7 +6,7 @@ import html
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from .data import DataConfig
 from .data.dataset import Dataset
 from .display import for_a_person
 from .distributed import World, join, launch_id, leave
-from .errors import ConfigError
+from .errors import ConfigError, DivergedError, StorageError
 from .fitting import UNJUDGED, Fitting
 from .hardware import Device, Precision, forget_peak_memory, peak_memory
 from .loading import Loaded
@@ -39,7 +39,7 @@ from .preparing import (
 from .runs import RunFolder, find_run, is_run, list_runs, new_run, now
 from .sessions import note_session
 from .settings import Config
-from .signals import stoppable
+from .signals import InterruptedRunError, stoppable
 from .storage import write_text
 from .training import per_step, start
 from .watching import Watch
@@ -234,7 +234,12 @@ def _fit(folder: RunFolder, prepared: Prepared, world: World, listener: Listener
         if other:
             listener.said(f"the run goes on elsewhere than before: {other}")
     forget_peak_memory(prepared.device)
-    fitting.go()
+    try:
+        fitting.go()
+    except (DivergedError, InterruptedRunError) as error:
+        if world.leads:
+            show_unfinished(folder, str(error))
+        raise
     # Judging may take longer than workers wait for each other: only the leading one stays.
     world.wait()
     leave()
@@ -244,6 +249,18 @@ def _fit(folder: RunFolder, prepared: Prepared, world: World, listener: Listener
         with stoppable(f"{UNJUDGED}. Go on with: reverie resume {shlex.quote(str(run.path))}"):
             finish(run, prepared.dataset, listener)
     return run
+
+
+def show_unfinished(folder: RunFolder, advice: str) -> None:
+    """Writes the page of a run that stopped early; where it cannot be written, why it stopped matters more.
+
+    Raises:
+        InterruptedRunError: A signal came; it carries the advice that training stopped with.
+    """
+    from .report import write_report
+
+    with suppress(StorageError), stoppable(advice):
+        write_report(folder)
 
 
 def note_cost(folder: RunFolder, seconds: float, device: torch.device) -> None:

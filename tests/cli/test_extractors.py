@@ -28,6 +28,13 @@ def test_training_writes_a_file_that_is_named_where_extractors_are_asked_for(
     assert "wrote mine.v1.safetensors" in said.out and (here / "mine.v1.json").exists()
 
 
+def test_without_a_name_the_file_is_called_after_the_data_and_numbered(reverie, labelled, here):
+    command = ["extractor", "train", "--data", labelled, "--steps", 1]
+    for name in ("mine-classifier", "mine-classifier-2"):
+        assert f"wrote {name}.safetensors" in reverie(*command).out
+        assert open_extractor(here / name).dimension == 64
+
+
 def test_settings_of_the_data_are_taken(reverie, labelled):
     command = ["extractor", "train", "--data", labelled, "--out", "small", "--steps", 1, "--json"]
     tree = json.loads(reverie(*command, "data.size=6", "data.color=rgb").out.splitlines()[-1])

@@ -154,6 +154,25 @@ def test_inspecting_counts_and_draws_a_contact_sheet(reverie, pictures, here):
     assert "broken:     0" in said.out and "8x8 (64)" in said.out
 
 
+def test_a_contact_sheet_does_not_become_a_sample(reverie, here):
+    from PIL import Image
+
+    for i in range(3):
+        Image.fromarray(np.full((4, 4), 20 * i, np.uint8)).save(here / f"{i}.png")
+    said = reverie("data", "inspect", ".")
+    assert said.code == 0 and "contact sheet: none, it would lie in the data" in said.out
+    assert len(list(here.iterdir())) == 3
+    said = reverie("data", "inspect", here, "--out", "sheet.png")
+    assert said.code == 2 and "--out sheet.png lies in the data" in said.err
+
+
+def test_what_was_found_is_told_though_the_sheet_cannot_be_written(reverie, pictures, here):
+    (here / "taken").write_text("a file")
+    said = reverie("data", "inspect", pictures, "--out", "taken/sheet.png")
+    assert said.code == 5 and said.err.startswith("error: taken/sheet.png")
+    assert "pictures: 58 train, 6 test" in said.out and "contact sheet" not in said.out
+
+
 def test_inspecting_names_broken_files_and_takes_settings(reverie, here):
     (here / "data").mkdir()
     from PIL import Image
@@ -230,5 +249,5 @@ def test_an_unset_variable_is_not_taken_for_a_path(command, reverie):
 @pytest.mark.usefixtures("runs")
 def test_an_evaluation_takes_a_device_that_there_is(reverie):
     said = reverie("evaluate", "ae-pictures", "--device", "gpu")
-    assert (said.code, said.err) == (2, "error: --device is 'gpu'; did you mean 'cpu'?\n")
+    assert (said.code, said.err) == (2, "error: --device is 'gpu'; did you mean 'cuda'?\n")
     assert reverie("evaluate", "ae-pictures", "--quick", "--device", "cpu").code == 0

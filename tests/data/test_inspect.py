@@ -57,6 +57,11 @@ def test_duplicates_are_found_by_content_also_across_the_splits(put, inspect):
     put("test/4.png", 4)
     found = inspect().duplicates
     assert (found.groups, found.extra, found.across) == (3, 4, 1)
+    assert {frozenset(names) for names in found.files} == {
+        frozenset({"train/1.png", "train/1b.bmp", "test/1c.png"}),
+        frozenset({"train/2.png", "train/2b.png"}),
+        frozenset({"train/5.png", "train/5b.png"}),
+    }
 
 
 def test_a_sample_alone_is_counted_once_and_stands_in_both_splits(put, source, inspect, tmp_path):
@@ -109,12 +114,14 @@ def test_all_equal_vectors_do_not_fall_over(tmp_path, inspect):
     np.save(tmp_path / "x.npy", np.full((3, 2), 5.0))
     found = inspect(tmp_path / "x.npy")
     assert (found.mean, found.std, found.duplicates.extra) == (5.0, 0.0, 2)
+    np.save(tmp_path / "x.npy", np.full((3, 2), 1e17))
+    assert inspect(tmp_path / "x.npy").mean == pytest.approx(1e17)
 
 
 def test_everything_but_the_pictures_goes_into_json(put, inspect):
     put("a/1.png", 1), put("b/2.png", 2)
     tree = json.loads(json.dumps(inspect().to_dict()))
-    assert tree["duplicates"] == {"groups": 0, "extra": 0, "across": 0}
+    assert tree["duplicates"] == {"groups": 0, "extra": 0, "across": 0, "files": []}
     assert "shown" not in tree
 
 

@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
-from .options import DeviceOption, Json, Quiet, choice, listening, show, source_of
+from .options import DeviceOption, Json, Quiet, choice, listening, show
 
 
 def train(
     data: Annotated[str, typer.Option("--data", help="Labelled pictures: a name or a path.")],
-    out: Annotated[str, typer.Option("--out", help="The file to write; .json goes beside it.")],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            help="The file to write; .json goes beside it. [default: DATA-classifier, numbered when taken]",
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="[PATH=VALUE]...", help="Settings, e.g. data.size=64."),
@@ -27,19 +33,22 @@ def train(
     """Train a classifier on your labelled pictures, whose features then judge models of them."""
     from pathlib import Path
 
-    from ..extracting import train_extractor
+    from ..extracting import free_name, train_extractor
     from ..features.classifier import classifier_files
+    from ..settings import data_settings
 
+    source = data_settings(data, overrides or [])
+    where = free_name(source.source) if out is None else Path(out)
     with listening(as_json, quiet) as listener:
         extractor, training = train_extractor(
-            source_of(data, overrides or []),
-            out,
+            source,
+            where,
             steps=steps,
             seed=seed,
             device=choice(device),
             listener=listener,
         )
-    file = str(classifier_files(Path(out))[0])
+    file = str(classifier_files(where)[0])
     right = f"{100 * training.accuracy:.1f} % right of {training.held_out:,} held-out samples"
     lines = [
         f"{extractor.tag}: {right}, {len(training.classes)} classes of {training.data}",

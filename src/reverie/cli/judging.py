@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from ..comparison import Comparison
     from ..data import Inspection
 
+from ..errors import ConfigError, StorageError
 from ..protocol import Protocol
 from .options import (
     AGAIN,
@@ -24,7 +24,6 @@ from .options import (
     choice,
     listening,
     show,
-    source_of,
 )
 
 
@@ -162,8 +161,10 @@ def show_table(result: Comparison) -> None:
     """The table in the terminal, with what it means in words."""
     from rich.console import Console
 
+    from ..display import on_terminal
+
     # A file or a pipe has no width of its own that a table should be squeezed into.
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = Console(width=None if on_terminal() else 200)
     upright = console.measure(result.to_rich()).minimum > console.width or len(result.runs) <= 4
     table = result.to_rich(upright)
     if upright and console.measure(table).maximum > console.width:
@@ -177,7 +178,6 @@ def runs(
     folder: Annotated[str, typer.Argument(help="Where to look.")] = "runs", as_json: Json = False
 ) -> None:
     """List the runs in a folder."""
-    from ..errors import ConfigError
     from ..runs import is_run, list_runs, summary
 
     where = Path(folder)
@@ -200,27 +200,43 @@ def inspect(
         typer.Argument(metavar="[PATH=VALUE]...", help="Settings, e.g. data.size=64."),
     ] = None,
     out: Annotated[
-        str, typer.Option("--out", help="Where the contact sheet is written.")
-    ] = "contact-sheet.png",
+        str | None,
+        typer.Option(
+            "--out", help="Where the contact sheet is written. [default: contact-sheet.png]"
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Look at data: counts, sizes, classes, broken files, duplicates, values, a contact sheet."""
-    from ..data import inspect_source
+    from ..inspecting import inspect as look
     from ..pictures import check_png, save_png
 
-    check_png(Path(out))
+    sheet = Path(out or "contact-sheet.png")
+    check_png(sheet)
+    within = sheet.resolve().is_relative_to(Path(path).expanduser().resolve())
+    if within and out is not None:
+        raise ConfigError(
+            f"--out {out} lies in the data, and would be of it; choose another place"
+        )
     with listening(as_json, quiet) as listener:
-        found = inspect_source(source_of(path, overrides or []), listener.worked)
-    if found.shown:
-        save_png(found.contact_sheet(), Path(out))
-    result = {**found.to_dict(), "contact_sheet": out if found.shown else None}
-    show(
-        result,
-        [*described(found), *([f"contact sheet: {out}"] if found.shown else [])],
-        as_json,
-        quiet,
-    )
+        found = look(path, overrides=overrides or [], listener=listener)
+    failed: StorageError | None = None
+    last = []
+    if found.shown and within:
+        last = [
+            "contact sheet: none, it would lie in the data and be of it; name a place with --out"
+        ]
+    elif found.shown:
+        try:
+            save_png(found.contact_sheet(), sheet)
+            last = [f"contact sheet: {sheet}"]
+        except StorageError as error:  # what was found took longer to find
+            failed = error
+    written = str(sheet) if found.shown and not within and failed is None else None
+    show({**found.to_dict(), "contact_sheet": written}, [*described(found), *last], as_json, quiet)
+    if failed is not None:
+        raise failed
 
 
 def described(found: Inspection) -> list[str]:
@@ -249,6 +265,9 @@ def described(found: Inspection) -> list[str]:
     lines.append(
         f"duplicates: {same.extra:,} samples repeat another; {same.across:,} lie in both splits"
     )
+    lines += [f"  {' = '.join(names)}" for names in same.files[:10]]
+    if len(same.files) > 10:
+        lines.append(f"  and {len(same.files) - 10:,} groups more; --json has all of them")
     lines += [f"note:       {note}" for note in found.notes]
     lines.append(f"broken:     {len(found.broken):,}" + (" files" if found.broken else ""))
     lines += [f"  {name}: {reason}" for name, reason in list(found.broken.items())[:20]]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ..data import DataConfig
     from ..data.dataset import Dataset
     from ..loading import Loaded
     from ..monitor import Listener
@@ -119,15 +118,3 @@ def write_samples(x: Any, out: str | None, default: Path, columns: int | None = 
     from ..writing import write_samples as write
 
     return write(x, Path(out) if out else default, columns)
-
-
-def source_of(data: str | None, overrides: Iterable[str] = ()) -> DataConfig:
-    """Settings of data as the command line gives them."""
-    from ..config import override
-    from ..data import DataConfig
-    from ..data.open import stated
-    from ..settings import Config
-
-    source = "mnist" if data is None else stated(data)
-    named = [text if text.startswith("data.") else f"data.{text}" for text in overrides]
-    return override(Config(data=DataConfig(source=source)), named).data

@@ -53,11 +53,13 @@ class Duplicates:
         groups: How many different samples occur more than once.
         extra: How many samples repeat another.
         across: How many groups lie in both splits, where they spoil every test score.
+        files: The names of each group's files; empty where samples have no files of their own.
     """
 
     groups: int
     extra: int
     across: int
+    files: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ def _inspect_pictures(
             except BrokenFileError as error:
                 survey.broken[place] = str(error)
                 continue
-            tally.add(split, pixels[None], None if labels is None else labels[[place]])
+            y = None if labels is None else labels[[place]]
+            tally.add(split, pixels[None], y, place)
             if progress is not None:
                 progress("reading", tally.counts.total(), total)
     survey.headers["ok"][list(survey.broken)] = False
@@ -156,6 +159,10 @@ def _inspect_pictures(
         _sizes(survey.sizes()),
         dict(Counter(survey.modes[mode] for mode in survey.readable["mode"])),
         {printable(name): reason for name, reason in survey.reasons().items()},
+        tuple(
+            tuple(printable(survey.layout.names[place]) for place in group)
+            for group in tally.equal()
+        ),
         (*entries.notes(), *survey.layout.notes, *((ALONE,) if alone and sizes else ())),
     )
     return _report(origin.name, tally, found)
@@ -180,7 +187,7 @@ def _inspect_arrays(origin: Origin, config: DataConfig, progress: Progress | Non
         tally.repeat_train()
     mode = f"{source.dtype}, {source.spec.shape[0]} channels" if pixels else str(source.dtype)
     sizes = _sizes(Counter({size: total})) if size is not None else None
-    return _report(origin.name, tally, _Found(sizes, {mode: total}, {}, source.notes()))
+    return _report(origin.name, tally, _Found(sizes, {mode: total}, {}, (), source.notes()))
 
 
 @dataclass(frozen=True)
@@ -190,6 +197,7 @@ class _Found:
     sizes: Sizes | None
     modes: dict[str, int]
     broken: dict[str, str]
+    equal: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
 
 
@@ -202,7 +210,7 @@ def _report(name: str, tally: Tally, found: _Found) -> Inspection:
         modes=found.modes,
         classes={split: dict(by) for split, by in tally.by_class.items() if by},
         broken=found.broken,
-        duplicates=Duplicates(*tally.duplicates()),
+        duplicates=Duplicates(*tally.duplicates(), files=found.equal),
         histogram=tuple(int(count) for count in tally.histogram),
         low=tally.low,
         high=tally.high,
@@ -234,7 +242,7 @@ def _extremes(source: Source) -> tuple[float, float]:
         for x, _ in source.blocks(split):
             low, high = min(low, x.min(initial=np.inf)), max(high, x.max(initial=-np.inf))
     # A histogram needs a width, also where all values are one.
-    return float(low), float(high if high > low else low + 1)
+    return float(low), float(high if high > low else low + max(1.0, abs(low)))
 
 
 def _thumbnailer(

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import DataError
 from ..spec import Pixels, Vector
 from .config import DataConfig
+from .entries import printable
 from .fit import fit_array
 from .source import Block, SplitName, held_out
 
@@ -61,7 +62,9 @@ class StackSource:
         object.__setattr__(self, "_mask", mask)
         object.__setattr__(self, "_values", values)
         object.__setattr__(
-            self, "classes", () if values is None else tuple(str(v) for v in values.tolist())
+            self,
+            "classes",
+            () if values is None else tuple(printable(str(v)) for v in values.tolist()),
         )
 
     @property

@@ -38,11 +38,17 @@ class Tally:
         self._shown: dict[int, list[np.ndarray]] = {}
         self._classes = tuple(classes)
         self._each = max(1, SHOWN // max(1, len(classes)))
-        self._copies: dict[bytes, tuple[int, int]] = {}
+        self._copies: dict[bytes, tuple[int, int, int]] = {}
+        self._placed: dict[bytes, list[int]] = {}
         self._entries, self._sum, self._squares = 0, 0.0, 0.0
 
-    def add(self, split: SplitName, x: np.ndarray, y: np.ndarray | None) -> None:
-        """Takes samples `(n, *shape)`, bytes or float32, with labels `(n,)` or None."""
+    def add(
+        self, split: SplitName, x: np.ndarray, y: np.ndarray | None, place: int | None = None
+    ) -> None:
+        """Takes samples `(n, *shape)`, bytes or float32, with labels `(n,)` or None.
+
+        One alone may have a place, by which it is known among its equals.
+        """
         self.counts[split] += len(x)
         values = x.astype(np.float64) / (255 if x.dtype == np.uint8 else 1)
         self.histogram += np.histogram(values, BINS, (self.low, self.high))[0]
@@ -53,7 +59,7 @@ class Tally:
         for row, label in zip(x, labels, strict=True):
             if y is not None:
                 self.by_class[split][self._classes[label]] += 1
-            self._remember(SPLITS.index(split), row, label)
+            self._remember(SPLITS.index(split), row, label, place)
 
     def repeat_train(self) -> None:
         """Takes the samples of the training split for the other as well: none of them occurs twice."""
@@ -74,9 +80,13 @@ class Tally:
 
     def duplicates(self) -> tuple[int, int, int]:
         """Groups of equal samples, samples that repeat another, groups that lie in both splits."""
-        groups = [(count, splits) for count, splits in self._copies.values() if count > 1]
+        groups = [(count, splits) for count, splits, _ in self._copies.values() if count > 1]
         across = sum(splits == 3 for _, splits in groups)
         return len(groups), sum(count - 1 for count, _ in groups), across
+
+    def equal(self) -> list[list[int]]:
+        """The places of equal samples, a group each; of those that were given places."""
+        return [*self._placed.values()]
 
     def shown(self) -> tuple[tuple[np.ndarray, ...], int]:
         """Thumbnails, as many of each class, and how many stand in a row."""
@@ -86,11 +96,14 @@ class Tally:
         each = min(len(group) for group in groups)
         return tuple(row for group in groups for row in group[:each]), each
 
-    def _remember(self, split: int, row: np.ndarray, label: int) -> None:
+    def _remember(self, split: int, row: np.ndarray, label: int, place: int | None) -> None:
         digest = hashlib.sha256(f"{row.shape}".encode())
         digest.update(row.tobytes())
-        count, splits = self._copies.get(digest.digest(), (0, 0))
-        self._copies[digest.digest()] = (count + 1, splits | 1 << split)
+        key = digest.digest()
+        count, splits, first = self._copies.get(key, (0, 0, place or 0))
+        self._copies[key] = (count + 1, splits | 1 << split, first)
+        if count and place is not None:
+            self._placed.setdefault(key, [first]).append(place)
         shown = self._shown.setdefault(label, [])
         if self._show is not None and count == 0 and len(shown) < self._each and label < SHOWN:
             shown.append(self._show(row))
