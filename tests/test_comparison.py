@@ -13,7 +13,7 @@ from safetensors.torch import save
 from scipy import stats
 
 from reverie.comparison import compare
-from reverie.comparison.table import _numbers, _tex
+from reverie.comparison.exports import _numbers, _tex
 from reverie.errors import ConfigError
 from reverie.records import Record
 
@@ -289,10 +289,16 @@ def test_reference_rows_stand_beside_the_runs_and_in_every_export(judged):
     latex = table.to_latex()
     assert r"a\_b" in latex and r"\textbf{1 $\pm$ 0.1} & 2 $\pm$ 0.1 & 0.5" in latex
     lines = list(csv.DictReader(io.StringIO(table.to_csv())))
-    assert [(row["run"], row["value"], row["best"]) for row in lines] == [
-        ("a_b", "1.0", "True"),
-        ("c", "2.0", "False"),
+    assert [(row["run"], row["value"], row["best"], row["standing"]) for row in lines] == [
+        ("a_b", "1.0", "True", "better than all others"),
+        ("c", "2.0", "False", "worse than a_b"),
+        ("training data", "0.5", "", ""),
+        ("floor", "0.25", "", ""),
+        ("baseline", "7.5", "", ""),
     ]
+    assert {(row["metric"], row["unit"], row["direction"]) for row in lines} == {
+        ("loss", "", "lower")
+    }
     assert json.loads(json.dumps(table.to_dict()))["references"]["floor"] == {"loss": 0.25}
 
 

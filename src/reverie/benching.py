@@ -9,7 +9,6 @@ from pathlib import Path
 from . import recipes
 from .artifact import load_model
 from .comparison import Comparison, compare
-from .comparison.page import write_comparison
 from .display import for_a_person
 from .errors import ConfigError
 from .evaluation import evaluate
@@ -66,9 +65,7 @@ def bench(
             if not judged(folder):
                 evaluate(folder.path, listener=listener)
             made.append(folder.path)
-    table = compare(made)
-    write_comparison(table, Path(out))
-    return table
+    return compare(made, out=out)
 
 
 def judged(folder: RunFolder) -> bool:

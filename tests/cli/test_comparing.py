@@ -10,6 +10,7 @@ import pytest
 
 from reverie.comparison import compare
 from reverie.comparison.page import content, write_comparison
+from reverie.comparison.rows import REFERENCES
 from reverie.records import Record
 from reverie.runs import RunFolder
 
@@ -47,10 +48,12 @@ def test_the_page_and_its_exports_are_written(page, runs):
     tree = json.loads((runs.parent / "compared" / "comparison.json").read_text())
     assert set(tree) >= {"runs", "references", "best", "differences", "notes"}
     lines = table_of(runs.parent / "compared")
-    shown = {(line["run"], line["metric"]) for line in lines}
+    shown = {(line["run"], line["metric"]) for line in lines if line["value"]}
     assert shown == {
         (n, r["metric"]) for n, metrics in tree["runs"].items() for r in metrics.values()
-    }
+    } | {(kind, m) for kind, metrics in tree["references"].items() for m in metrics}
+    dashes = [line["reason"] for line in lines if not line["value"]]
+    assert dashes and all(dashes)
 
 
 def test_every_part_is_there_for_every_family(page):
@@ -62,7 +65,7 @@ def test_every_part_is_there_for_every_family(page):
     titles = [a or b for a, b in heads]
     for title in (
         "Table", "Differences", "Fidelity, diversity, memorisation", "Samples", "Reconstructions",
-        "Provenance", "Notes: what is not ranked, and what a dash means",
+        "Curves", "Provenance", "Notes: what is not ranked, and what a dash means",
     ):  # fmt: skip
         assert title in titles
     for words in (
@@ -119,7 +122,7 @@ def test_a_name_is_text_on_the_page_in_its_plots_and_in_every_export(name, runs,
     assert html.escape(name, quote=False) in made.replace("&#34;", '"').replace("&#39;", "'")
     assert "<img src=x" not in made and "<b>bold" not in made
     lines = table_of(tmp_path / "out")
-    assert {line["run"] for line in lines} == {name, f"{name}2"}
+    assert {line["run"] for line in lines} - set(REFERENCES) == {name, f"{name}2"}
     rows = (tmp_path / "out" / "comparison.md").read_text().splitlines()
     width = [len(re.findall(r"(?<!\\)\|", row)) for row in rows if row]
     assert len(set(width)) == 1
@@ -185,6 +188,28 @@ def test_a_page_that_cannot_be_written_is_an_error_in_a_line(reverie, runs):
     (runs.parent / "taken").write_text("a file")
     said = reverie("compare", *FAMILIES, "--out", "taken")
     assert said.code != 0 and said.err.startswith("error: ") and said.err.count("\n") == 1
+
+
+def test_curves_of_several_rows_share_an_axis_and_those_of_one_row_stand_by_unit(
+    runs, monkeypatch
+):
+    drawn = []
+    monkeypatch.setattr(
+        "reverie.plots.curves", lambda lines, x, y: drawn.append((set(lines), y)) or b""
+    )
+    content(compare([runs / "vae-pictures", runs / "ae-pictures"]))
+    [alone] = [names for names, unit in drawn if unit == "nats"]
+    assert {"vae-pictures: elbo/rate", "ae-pictures: reconstruction/distortion"} <= alone
+    drawn.clear()
+    content(compare([runs / "vae-pictures", runs / "vae-points"]))
+    assert ({"vae-pictures", "vae-points"}, "nats") in drawn
+
+
+def test_from_python_the_page_is_written_where_one_asks_for_it(runs):
+    compare([runs / name for name in FAMILIES], out=runs.parent / "page")
+    assert (runs.parent / "page" / "comparison.html").exists()
+    compare([runs / name for name in FAMILIES])
+    assert sorted(path.name for path in runs.parent.iterdir()) == ["page", "runs"]
 
 
 def test_planes_have_a_point_a_run_and_marks_of_real_data(runs, monkeypatch):

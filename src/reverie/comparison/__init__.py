@@ -18,15 +18,32 @@ from .table import Comparison
 
 def compare(
     names: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    out: str | os.PathLike[str] | None = None,
 ) -> Comparison:
     """Compares runs by what `evaluate` wrote down.
 
     Runs that differ in their seed alone are one row. Values of different data, extractors, sizes,
     likelihoods or settings are shown and not ranked.
 
+    Arguments:
+        names: Run folders, or their names under `runs/`.
+        out: The folder for the page and the table as .json, .csv, .md and .tex; None writes none.
+
     Raises:
         ConfigError: A name is no run, or none of the runs has been judged.
+        StorageError: The page cannot be written.
     """
+    table = compared(names)
+    if out is not None:
+        from .page import write_comparison
+
+        write_comparison(table, Path(out))
+    return table
+
+
+def compared(names: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Comparison:
+    """`compare`, and nothing is written."""
     folders, notes = opened(one_or_many(names))
     trees = {name: folder.read(folder.metrics) for name, folder in folders.items()}
     judged = [name for name, tree in trees.items() if tree.get("records")]

@@ -55,9 +55,18 @@ class Difference:
             return f"not distinguishable: {self.reason}"
         return "better" if self.p < LEVEL else "not distinguishable at this n"
 
+    @property
+    def of_other(self) -> str:
+        """The same from the other row's side, with whom it is held against."""
+        if self.p is None:
+            return f"not distinguishable from {self.leader}: {self.reason}"
+        if self.p < LEVEL:
+            return f"worse than {self.leader}"
+        return f"not distinguishable from {self.leader} at this n"
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**self.__dict__, "verdict": self.verdict}
+        return {**self.__dict__, "verdict": self.verdict, "of_other": self.of_other}
 
 
 def compare_rows(rows: list[Row], metric: str) -> list[Difference]:

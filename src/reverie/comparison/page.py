@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ HEADLINES = (
     "coverage:",
 )
 """The metrics whose verdicts open the page; the others stand folded under the table."""
+KINDS = {"better": "best", "worse": "worse"}
+"""How a cell is marked, by the first word of its row's standing."""
 FACTS = (
     "recipe",
     "data",
@@ -113,8 +116,8 @@ def groups(table: Comparison) -> list[tuple[str, list[list[dict[str, str]]]]]:
     count = len(table.runs)
     for metric, cells in zip(table.metrics, table.cells()[1:], strict=True):
         record = next(row.record(metric) for row in table.rows if row.has(metric))
-        best = table.best.get(metric)
-        kinds = ["", *("best" if run == best else "" for run in table.runs)]
+        standings = [table.standing(run, metric) for run in table.runs]
+        kinds = ["", *(KINDS.get(words.partition(" ")[0], "") for words in standings)]
         kinds += ["reference"] * (len(cells) - 1 - count)
         texts = [{"text": t, "kind": k} for t, k in zip(cells, kinds, strict=True)]
         made.setdefault(record.get("group") or "", []).append(texts)
@@ -171,7 +174,7 @@ def sheets(table: Comparison) -> list[tuple[str, list[Figure]]]:
 
 
 def curves(table: Comparison) -> list[Figure]:
-    """Every logged value that two rows share, over samples seen."""
+    """Every logged value over samples seen: of several rows on an axis of its own, the others by unit."""
     found: dict[tuple[str, str], dict[str, tuple[list[float], list[float]]]] = {}
     for row in table.rows:
         for entry in row.folders[0].read_log():
@@ -180,10 +183,23 @@ def curves(table: Comparison) -> list[Figure]:
                 xs, ys = lines.setdefault(row.pictured, ([], []))
                 xs.append(entry["seen"])
                 ys.append(each["value"])
+    plotted: list[tuple[str, str, dict[str, tuple[list[float], list[float]]]]] = []
+    alone: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
+    for (name, unit), lines in found.items():
+        if len(lines) > 1:
+            plotted.append((name, unit, lines))
+        else:
+            alone.setdefault(unit, {}).update(
+                {f"{row}: {name}": line for row, line in lines.items()}
+            )
+    for unit, lines in alone.items():
+        title = f"Of one row, {unit}" if unit else "Of one row, pure numbers"
+        several = iter(lines.items())
+        while some := dict(islice(several, len(plots.COLORS))):
+            plotted.append((title, unit, some))
     return [
-        Figure(name, ", ".join(lines), embed(plots.curves(lines, "samples seen", unit)))
-        for (name, unit), lines in found.items()
-        if len(lines) > 1
+        Figure(title, ", ".join(lines), embed(plots.curves(lines, "samples seen", unit)))
+        for title, unit, lines in plotted
     ]
 
 
@@ -195,7 +211,7 @@ def provenance(table: Comparison) -> list[list[str]]:
         for folder in row.folders:
             made, judged = folder.read(folder.provenance), folder.read(folder.metrics)
             data = judged.get("data") or made.get("data") or {}
-            names.append(folder.path.name)
+            names.append(folder.path.resolve().name)
             facts.append(
                 {
                     "recipe": str(folder.read(folder.config).get("recipe", "-")),

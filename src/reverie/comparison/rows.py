@@ -93,8 +93,8 @@ class Row:
         return bool(self.each(metric))
 
     def ranks(self, metric: str) -> bool:
-        """Whether there is a value of which one side is better."""
-        return self.has(metric) and self.each(metric)[0]["direction"] != "none"
+        """Whether there is a value of which one side is better, in every run."""
+        return self.has(metric) and all(r["direction"] != "none" for r in self.each(metric))
 
     def reason(self, metric: str) -> str:
         """Why there is none; empty where there is one."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import re
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..records import number, spread_of
+from . import exports
 from .differences import Difference
 from .likeness import unlike
 from .rows import REFERENCES, Row
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 FRECHET = ("FD", "rFD")
 ALIKE = 1e-4
 """How far the values of one reference may lie apart: less than four digits show."""
-ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
+ARROWS = {"lower": "↓", "higher": "↑"}
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,25 @@ class Comparison:
         """The row of that name."""
         return next(row for row in self.rows if row.name == name)
 
+    def standing(self, name: str, metric: str) -> str:
+        """How a row does in words: better than all others, worse than the best value's row, or neither.
+
+        Empty where it is not ranked, or has the best value and is not better than all others.
+        """
+        if self.best.get(metric) == name:
+            return "better than all others"
+        held = [d for d in self.differences if (d.metric, d.other) == (metric, name)]
+        return held[0].of_other if held else ""
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON: every value with all that is known of it."""
         return {
             "runs": {
-                row.name: {m: row.record(m) for m in self.metrics if row.has(m)}
+                row.name: {
+                    m: {**row.record(m), "standing": self.standing(row.name, m)}
+                    for m in self.metrics
+                    if row.has(m)
+                }
                 for row in self.rows
             },
             "references": {
@@ -115,12 +127,14 @@ class Comparison:
 
     def heading(self, metric: str) -> str:
         """A metric with its unit and which way is better."""
-        record = next(row.record(metric) for row in self.rows if row.has(metric))
-        unit = f" ({record['unit']})" if record.get("unit") else ""
+        records = [row.record(metric) for row in self.rows if row.has(metric)]
+        unit = f" ({records[0]['unit']})" if records[0].get("unit") else ""
         # A Frechet distance is nothing without its features: there, it is called by its whole name.
         names = {each["metric"] for row in self.rows for each in row.each(metric)}
         name = " or ".join(sorted(names)) if metric.startswith(FRECHET) else metric
-        return f"{name}{unit} {ARROWS[record['direction']]}".rstrip()
+        # A value that is better than a perfect one has no direction; its column still has.
+        ways = [each["direction"] for each in records if each["direction"] != "none"]
+        return f"{name}{unit} {ARROWS[ways[0]] if ways else ''}".rstrip()
 
     def cells(self) -> list[list[str]]:
         """A line a metric: its heading, the runs' values, the reference rows'; the first names them."""
@@ -190,71 +204,15 @@ class Comparison:
 
     def to_markdown(self) -> str:
         """A table of GitHub's Markdown, the best in bold."""
-        head, *body = self.cells()
-        lines = [head, ["---", *("---:" for _ in head[1:])]]
-        for metric, cells in zip(self.metrics, body, strict=True):
-            best = self.best.get(metric)
-            runs = [
-                f"**{cell}**" if run == best else cell
-                for run, cell in zip(self.runs, cells[1:], strict=False)
-            ]
-            lines.append([cells[0], *runs, *cells[1 + len(runs) :]])
-        return "\n".join(
-            "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |" for cells in lines
-        )
+        return exports.markdown(self)
 
     def to_latex(self) -> str:
         """A table for the package booktabs, the best in bold."""
-        head, *body = self.cells()
-        lines = [r"\begin{tabular}{l" + "r" * (len(head) - 1) + "}", r"\toprule"]
-        lines += [" & ".join(map(_tex, head)) + r" \\", r"\midrule"]
-        for metric, cells in zip(self.metrics, body, strict=True):
-            best = self.best.get(metric)
-            made = [_tex(cells[0]), *(_numbers(_tex(cell)) for cell in cells[1:])]
-            for place, run in enumerate(self.runs, start=1):
-                made[place] = rf"\textbf{{{made[place]}}}" if run == best else made[place]
-            lines.append(" & ".join(made) + r" \\")
-        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+        return exports.latex(self)
 
     def to_csv(self) -> str:
-        """A line a value."""
-        buffer = io.StringIO()
-        out = csv.writer(buffer, lineterminator="\n")
-        out.writerow(
-            [
-                "run",
-                "metric",
-                "value",
-                "standard error",
-                "low",
-                "high",
-                "unit",
-                "direction",
-                "n",
-                "method",
-                "best",
-            ]
-        )
-        for row in self.rows:
-            for metric in self.metrics:
-                if not row.has(metric):
-                    continue
-                record = row.record(metric)
-                facts = [record.get(k) for k in ("unit", "direction", "n", "method")]
-                best = self.best.get(metric) == row.name
-                ends = record["interval"] or (None, None)
-                out.writerow(
-                    [
-                        row.name,
-                        record["metric"],
-                        record["value"],
-                        record["uncertainty"],
-                        *ends,
-                        *facts,
-                        best,
-                    ]
-                )
-        return buffer.getvalue()
+        """A line a value of a run, with the reason where there is none, and a line a reference value."""
+        return exports.lines(self)
 
 
 def _sentence(found: list[Difference]) -> str:
@@ -272,27 +230,3 @@ def _by(found: Difference) -> str:
         return number(abs(found.value))
     ends = sorted(abs(end) for end in (found.low, found.high))
     return f"{number(abs(found.value))}, 95 % {number(ends[0])} to {number(ends[1])}"
-
-
-def _tex(text: str) -> str:
-    """Text as LaTeX sets it."""
-    special = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
-    special |= {
-        "±": r"$\pm$",
-        "↓": r"$\downarrow$",
-        "↑": r"$\uparrow$",
-        "^": r"\^{}",
-        "~": r"\~{}",
-    }
-    special["\\"] = r"\textbackslash{}"
-    return "".join(special.get(letter, letter) for letter in text)
-
-
-def _numbers(text: str) -> str:
-    """Powers of ten and minus signs as mathematics, in what is no name."""
-    text = re.sub(r"(?<![\w.])(-?[\d.]+)e([+-]\d+)\b", _power, text)
-    return re.sub(r"(?<![\w${])-(?=\d)", "$-$", text)
-
-
-def _power(found: re.Match[str]) -> str:
-    return rf"{found[1]}$\times10^{{{int(found[2])}}}$"
