@@ -13,7 +13,7 @@ from ..data.stream import to_range
 from ..features.extractor import chunk_of
 from ..metrics.neighbours import nearest
 from ..models.base import Sampler
-from ..pictures import grid, save_png
+from ..pictures import for_a_sheet, grid, save_png
 from ..records import Record
 from ..runs import RunFolder
 from .subject import Subject
@@ -32,7 +32,7 @@ def paint(subject: Subject, folder: RunFolder, records: list[Record]) -> list[Pa
         return []
     made = [] if subject.unknown else [neighbours(subject, near)]
     if rows := [row for record in records for row in record.shown.get("unreached", [])]:
-        save_png(grid(subject.held_out[torch.as_tensor(rows)], ACROSS), path)
+        save_png(grid(for_a_sheet(subject.held_out[torch.as_tensor(rows)]), ACROSS), path)
         made.append(path)
     return made
 
@@ -58,5 +58,5 @@ def neighbours(subject: Subject, path: Path) -> Path:
     samples = subject.samples[closest]
     by_features = to_range(subject.dataset.train.rows(found.index[closest, 0]))
     sheet = torch.cat([samples, by_features, nearest_pixels(samples, subject.dataset.train)])
-    save_png(grid(sheet, len(samples)), path)
+    save_png(grid(for_a_sheet(sheet), len(samples)), path)
     return path
