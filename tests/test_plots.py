@@ -31,6 +31,16 @@ def test_a_name_that_the_font_lacks_is_drawn_without_a_warning(draw, name, no_ot
     assert draw(name, DOG).startswith(b"\x89PNG")
 
 
+@every_plot
+def test_names_that_are_longer_than_the_plot_are_drawn_without_a_warning(draw):
+    assert draw("a" * 200, "b" * 200)
+
+
+def test_of_long_names_both_ends_stay_apart():
+    one, two = (plots.plain(f"{'vae-' * 20}seed{n}") for n in (1, 2))
+    assert one != two and one.startswith("vae-vae-") and one.endswith("seed1") and len(one) == 40
+
+
 def test_a_point_has_the_colour_of_its_class_however_many_there_are(monkeypatch):
     from matplotlib.axes import Axes
 

@@ -28,6 +28,8 @@ WIDE = (
 )  # fmt: skip
 """Fonts of many alphabets, of which a system has some or none."""
 
+LONGEST = 40
+"""Letters of a name that is shown whole."""
 NAMED = 25
 """Bars that have their names below them, at most."""
 
@@ -56,8 +58,10 @@ def png(made: Figure) -> bytes:
 def plain(name: str) -> str:
     """A name as Matplotlib shows it: no formula, and not hidden for a leading underscore.
 
-    A letter that no font here has stands as its code point: boxes could not be told apart.
+    A letter that no font here has stands as its code point: boxes could not be told apart. Of a long name
+    both ends are shown, for which there is room.
     """
+    name = name if len(name) <= LONGEST else f"{name[:24]}...{name[-13:]}"
     if not (name.isascii() and name.isprintable()):
         known = _letters(tuple(families()))
         name = "".join(c if c in known else c.encode("unicode_escape").decode() for c in name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -139,7 +140,7 @@ def _make_run(out: str | None, recipe: str, data: str) -> RunFolder:
         if path.is_file():
             raise ConfigError(f"--out {out} is a file; choose a folder")
         if path.is_dir() and set(path.iterdir()) - left:
-            hint = f"`reverie resume {out}` goes on with it; " if is_run(path) else ""
+            hint = f"`reverie resume {shlex.quote(out)}` goes on with it; " if is_run(path) else ""
             raise ConfigError(f"--out {out} is not empty; {hint}choose another folder")
         path.mkdir(parents=True, exist_ok=True)
         return RunFolder(path)

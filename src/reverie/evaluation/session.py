@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -187,14 +188,14 @@ def write_metrics(
 def early(subject: Subject) -> list[str]:
     """Sentences on other data than it was trained on, and on a model that its run will not end with."""
     trained, step = RunFolder(subject.loaded.folder), subject.loaded.card.step
-    lines = []
+    lines, path = [], shlex.quote(str(trained.path))
     if trained_on(trained) not in (None, subject.dataset.fingerprint):
         lines.append(
             f"Judged on {subject.dataset.name}, and not on what it was trained on, of which the pictures "
-            f"over training are; `reverie evaluate {trained.path}` judges it on that again."
+            f"over training are; `reverie evaluate {path}` judges it on that again."
         )
     came = unfinished(trained, step)
-    goes_on = f"`reverie resume {trained.path}` goes on"
+    goes_on = f"`reverie resume {path}` goes on"
     return [*lines, *([f"Training is not finished: this is {came}; {goes_on}."] if came else [])]
 
 
