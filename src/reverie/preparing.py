@@ -17,7 +17,7 @@ from .budget import parse
 from .config import as_typed, from_tree, override, to_tree
 from .data import DataConfig, open_dataset
 from .data.dataset import Dataset
-from .data.open import absolute
+from .data.open import absolute, stated
 from .data.stream import Stream
 from .distributed import World, launch_id
 from .errors import ConfigError, ModelFileError
@@ -78,7 +78,7 @@ def prepare(
         )
     if renamed := [text for text in overrides if text.startswith("recipe=")]:
         raise ConfigError(f"{renamed[0]}: the recipe is named by itself, here {recipe!r}")
-    source = data if isinstance(data, DataConfig) else DataConfig(source=str(data))
+    source = data if isinstance(data, DataConfig) else DataConfig(source=stated(str(data)))
     for text in overrides:
         if text.startswith(("data=", "data.source=")) and source.source != "mnist":
             raise ConfigError(

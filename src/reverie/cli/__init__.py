@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -74,6 +75,9 @@ def main() -> None:
     """Runs a command; whatever a person did wrong becomes one line and an exit code."""
     if code := workers.refused():
         sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a console may lack our arrows and bars
+            stream.reconfigure(errors="replace")
     try:
         app(prog_name="reverie")
     except SystemExit as leaving:

@@ -11,9 +11,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import ConfigError
+from ..errors import ConfigError, did_you_mean
 
 NOTE = "REVERIE_REFUSAL"
+SHARED = ("train", "resume")
+"""Commands that several workers run together."""
 LOST = ("gloo", "NCCL", "Connection", "TCPStore")
 """Words of the errors by which a worker learns that another one is gone."""
 
@@ -22,13 +24,18 @@ def launch(workers: int, restarts: int, arguments: Sequence[str]) -> int:
     """Runs `reverie ARGUMENTS` in every worker; returns the exit code.
 
     Raises:
-        ConfigError: They name no command.
+        ConfigError: They name no command that several workers can share.
     """
     if not arguments or arguments[0].startswith("-"):
         found = f"{arguments[0]} stands in its place" if arguments else "none was given"
         raise ConfigError(
             f"launch takes the command that workers run, and {found}; "
             "write it last, as in `reverie launch --workers 2 train vae`"
+        )
+    if arguments[0] not in SHARED:
+        raise ConfigError(
+            f"workers share the batches of one training, and {arguments[0]!r} is another command; "
+            f"{did_you_mean(arguments[0], SHARED)}"
         )
     # Restarted workers would read the dead one's address from a shared store (pytorch#135712).
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"

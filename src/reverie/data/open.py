@@ -52,15 +52,23 @@ def absolute(source: str) -> str:
     """
     path = path_of(source)
     with reading(source):
-        found = source if source in NAMES or not path.exists() else str(path)
+        return carried(source if source in NAMES or not path.exists() else str(path))
+
+
+def carried(path: str) -> str:
+    """The same path, which settings can carry.
+
+    Raises:
+        DataError: They cannot.
+    """
     try:
-        found.encode()
+        path.encode()
     except UnicodeEncodeError:
         raise DataError(
-            f"{printable(found)}: a path that is not UTF-8, and settings are written in that; rename it, "
+            f"{printable(path)}: a path that is not UTF-8, and settings are written in that; rename it, "
             "or give a link to it"
         ) from None
-    return found
+    return path
 
 
 def stated(source: str) -> str:
@@ -68,10 +76,11 @@ def stated(source: str) -> str:
 
     Raises:
         ConfigError: It is empty.
+        DataError: Settings cannot carry it.
     """
     if not source:
         raise ConfigError(f"data.source is empty; give a path, or one of {', '.join(NAMES)}")
-    return source
+    return carried(source)
 
 
 def path_of(source: str) -> Path:
