@@ -30,7 +30,7 @@ def test_what_runs_have_painted_is_no_data(files, put, source, load):
     found = entries.FolderEntries(source)
     assert list(found.names) == ["1.png", "2.png"] and len(before) == 3
     assert {name for name, *_ in found.files()} == {"1.png", "2.png"}
-    assert found.notes() == ("1 folders that are runs were left out (runs/vae)",)
+    assert found.notes() == ("what runs have made was left out (runs/vae)",)
     assert list(entries.FolderEntries(source / "runs" / "vae").names) == ["samples/1.png"]
 
 

@@ -256,7 +256,7 @@ def _runs_among(runs: list[str]) -> tuple[str, ...]:
     if not runs:
         return ()
     named = ", ".join(printable(name) for name in runs[:3]) + (", ..." if len(runs) > 3 else "")
-    return (f"{len(runs)} folders that are runs were left out ({named})",)
+    return (f"what runs have made was left out ({named})",)
 
 
 def _other_files(endings: Counter[str]) -> tuple[str, ...]:
