@@ -12,6 +12,9 @@ DRAWN = {
     "cloud": lambda a, b: plots.cloud(POINTS, LABELS, (a, b)),
     "clouds": lambda a, b: plots.clouds({a: POINTS, b: POINTS + 1}),
     "curves": lambda a, b: plots.curves({a: ([0, 1], [2, 3]), b: ([0, 1], [4, 5])}, "x", "y"),
+    "many curves": lambda a, b: plots.curves(
+        {f"{a}: elbo/{n}": ([0, 1], [n, 3]) for n in range(5)} | {b: ([0, 1], [4, 5])}, "x", "y"
+    ),
     "bars": lambda a, b: plots.bars([3, 1], "x", "y", (a, b)),
     "plane": lambda a, b: plots.plane({a: [(0, 1)], b: [(1, 0)]}, {"real": (1, 1)}, "x", "y"),
     "plane of seeds": lambda a, b: plots.plane({a: [(0, 1), (1, 1)], b: [(1, 0)]}, {}, "x", "y"),

@@ -28,6 +28,8 @@ WIDE = (
 )  # fmt: skip
 """Fonts of many alphabets, of which a system has some or none."""
 
+FEW = 4
+"""Curves whose legend has room among them."""
 LONGEST = 40
 """Letters of a name that is shown whole."""
 NAMED = 25
@@ -95,6 +97,11 @@ def _legend(axes: Axes, **more: Any) -> None:
     axes.legend(prop={"family": families(), "size": 8}, frameon=False, **more)
 
 
+def _legend_below(made: Figure, columns: int) -> None:
+    fonts = {"family": families(), "size": 8}
+    made.legend(loc="outside lower center", ncols=columns, prop=fonts, frameon=False)
+
+
 def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> bytes:
     """Curves by name over a shared axis, each labelled in a legend, as PNG bytes."""
     made, axes = figure()
@@ -102,7 +109,10 @@ def curves(lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str,
         axes.plot(xs, ys, color=color, linewidth=1.4, label=plain(name))
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
-    if len(lines) > 1:
+    if len(lines) > FEW:  # inside they would hide the curves
+        made.set_figheight(3.0 + 0.2 * -(-len(lines) // 2))
+        _legend_below(made, 2)
+    elif len(lines) > 1:
         _legend(axes)
     _compact(axes)
     return png(made)
@@ -143,10 +153,7 @@ def plane(
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
     axes.margins(0.2)
-    # Outside: inside, a handle is a dot like those it explains.
-    made.legend(
-        loc="outside lower center", ncols=3, prop={"family": families(), "size": 8}, frameon=False
-    )
+    _legend_below(made, 3)  # inside, a handle is a dot like those it explains
     return png(made)
 
 

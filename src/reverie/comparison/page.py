@@ -193,7 +193,7 @@ def curves(table: Comparison) -> list[Figure]:
                 {f"{row}: {name}": line for row, line in lines.items()}
             )
     for unit, lines in alone.items():
-        title = f"Of one row, {unit}" if unit else "Of one row, pure numbers"
+        title = f"Of one row each, {unit or 'pure numbers'}"
         several = iter(lines.items())
         while some := dict(islice(several, len(plots.COLORS))):
             plotted.append((title, unit, some))
