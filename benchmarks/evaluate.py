@@ -31,6 +31,7 @@ def one(quick: bool) -> None:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["REVERIE_CACHE"] = cache
         from reverie.evaluation import evaluate
+        from reverie.monitor import Listener
         from reverie.runs import RunFolder
         from reverie.verbs import train
 
@@ -38,12 +39,19 @@ def one(quick: bool) -> None:
         train("vae", data="mnist", steps=STEPS, out=folder.path)
         for kept in (Path(cache) / "features").glob("*"):
             kept.unlink()
+        said: list[str] = []
+
+        class Hearing(Listener):
+            def said(self, message: str) -> None:
+                said.append(message)
+
         begun = time.perf_counter()
         how: dict[str, Any] = LESS if quick else {}
-        evaluate(folder.path, chains=1 if quick else CHAINS, **how)
+        evaluate(folder.path, chains=1 if quick else CHAINS, listener=Hearing(), **how)
         seconds = time.perf_counter() - begun
         made = folder.read(folder.metrics)
     found = {"seconds": seconds, "parts": made["seconds"], "protocol": made["protocol"]}
+    found["said"] = next(text for text in said if "about" in text)
     print(json.dumps(found))
 
 
@@ -65,6 +73,7 @@ def main() -> None:
     )
     rows = sorted(parts.items(), key=lambda part: -part[1])
     table(["part", "seconds"], [*map(list, rows), ["in all", statistics.median(seconds)]])
+    print("said before:", *(each["said"] for each in taken), sep="\n  ")
     print(f"bar: {BAR} s with all metrics on 2 cores; fastest {min(seconds):.0f} s")
     found = {"threads": threads, "bar": BAR, "seconds": seconds, "parts": parts, "rounds": taken}
     write("evaluate", quick, found)
