@@ -61,6 +61,7 @@ def test_a_worker_without_a_gpu_of_its_own_is_told_how_many_there_are(monkeypatc
 def test_several_workers_do_not_take_a_device_that_they_cannot_talk_from(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert hardware.pick_device("auto") == torch.device("mps")
+    monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert hardware.pick_device("auto") == torch.device("cpu")
     with pytest.raises(ConfigError, match="device is 'mps', and this machine has cpu"):
@@ -111,7 +112,7 @@ def test_work_on_the_processor_is_not_the_gpus_though_there_is_one(monkeypatch):
 
 @pytest.mark.parametrize(
     ("device", "remedy"),
-    [("gpu", "did you mean 'cpu'"), ("tpus:0", "choose one of auto, cpu, cuda, mps")],
+    [("gpu", "did you mean 'cuda'"), ("tpus:0", "choose one of auto, cpu, cuda, mps")],
 )
 def test_a_device_of_no_known_name_is_refused_with_the_closest(device, remedy):
     with pytest.raises(ConfigError, match=f"^device is '{device}'; {remedy}"):

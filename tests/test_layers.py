@@ -12,7 +12,7 @@ import reverie
 ROOT = Path(reverie.__file__).parent
 
 LAYERS = [
-    ["errors"],
+    ["errors", "torchrun"],
     ["config"],
     [
         "budget",

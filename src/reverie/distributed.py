@@ -16,6 +16,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from .errors import ConfigError, ReverieError
+from .torchrun import rank_and_size
 
 T = TypeVar("T")
 
@@ -104,14 +105,19 @@ def _place() -> str:
 
 def join(device: str) -> World:
     """Joins the workers that torchrun started, if it did."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    if rank_and_size()[1] == 1:
         return World()
     if not dist.is_initialized():
         cuda = device in ("auto", "cuda") and torch.cuda.is_available()
         if cuda:
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-        dist.init_process_group("nccl" if cuda else "gloo")
+        try:
+            dist.init_process_group("nccl" if cuda else "gloo")
+        except ValueError as error:  # a variable of torchrun's is missing
+            raise ConfigError(
+                f"RANK and WORLD_SIZE speak of several workers, and {error}; start them with `reverie "
+                "launch` or torchrun, or unset both"
+            ) from None
     return World(dist.get_rank(), dist.get_world_size())
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from .errors import ConfigError, did_you_mean
+from .torchrun import rank_and_size
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -34,7 +35,7 @@ def pick_device(device: Device) -> torch.device:
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if rank_and_size()[1] > 1:
         here["mps"] = False  # no backend of torch.distributed reads its memory
     if device == "auto":
         device = "cuda" if here["cuda"] else "mps" if here["mps"] else "cpu"

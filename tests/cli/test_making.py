@@ -161,6 +161,7 @@ def test_a_dry_run_shows_the_plan_and_writes_no_run(reverie, pictures, here):
 
 def test_of_several_workers_one_shows_the_plan(reverie, pictures, monkeypatch):
     monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     said = reverie("train", "vae", "--data", pictures, "--steps", 5, "--dry-run")
     assert (said.code, said.out) == (0, "")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from ..torchrun import rank_and_size
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
@@ -49,7 +50,7 @@ def show(result: Any, lines: Iterable[str], as_json: bool, quiet: bool = False) 
 
 def leads() -> bool:
     """Whether this is the leading one of the workers that torchrun started, or there are none."""
-    return os.environ.get("RANK", "0") == "0"
+    return rank_and_size()[0] == 0
 
 
 AGAIN = "stopped, and what was done is kept: the same command goes on from there"
