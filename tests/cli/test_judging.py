@@ -166,6 +166,11 @@ def test_a_contact_sheet_does_not_become_a_sample(reverie, here):
     assert said.code == 2 and "--out sheet.png lies in the data" in said.err
 
 
+def test_a_home_that_is_not_known_is_no_traceback(reverie):
+    said = reverie("data", "inspect", "~nobody-is-called-so/pictures")
+    assert said.code == 3 and "there is no such file" in said.err
+
+
 def test_what_was_found_is_told_though_the_sheet_cannot_be_written(reverie, pictures, here):
     (here / "taken").write_text("a file")
     said = reverie("data", "inspect", pictures, "--out", "taken/sheet.png")

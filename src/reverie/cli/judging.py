@@ -209,12 +209,13 @@ def inspect(
     quiet: Quiet = False,
 ) -> None:
     """Look at data: counts, sizes, classes, broken files, duplicates, values, a contact sheet."""
+    from ..data.open import path_of
     from ..inspecting import inspect as look
     from ..pictures import check_png, save_png
 
     sheet = Path(out or "contact-sheet.png")
     check_png(sheet)
-    within = sheet.resolve().is_relative_to(Path(path).expanduser().resolve())
+    within = sheet.resolve().is_relative_to(path_of(path).resolve())
     if within and out is not None:
         raise ConfigError(
             f"--out {out} lies in the data, and would be of it; choose another place"

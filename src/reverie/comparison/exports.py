@@ -58,7 +58,7 @@ def latex(table: Comparison) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
 
 
-def lines(table: Comparison) -> str:
+def comma_separated(table: Comparison) -> str:
     """Comma-separated lines of `FIELDS`: every run's values and dashes, then the reference rows'."""
     buffer = io.StringIO()
     out = csv.DictWriter(buffer, FIELDS, lineterminator="\n")

@@ -212,7 +212,7 @@ class Comparison:
 
     def to_csv(self) -> str:
         """A line a value of a run, with the reason where there is none, and a line a reference value."""
-        return exports.lines(self)
+        return exports.comma_separated(self)
 
 
 def _sentence(found: list[Difference]) -> str:

@@ -11,7 +11,7 @@ from ..metrics.fidelity import ms_ssim, mse, psnr, ssim
 from ..metrics.frechet import frechet_distance, moments
 from ..models.base import Reconstructor
 from ..records import Record, mean_record
-from .samples import LEFT_OUT, distances, leaving_out, too_few
+from .samples import LEFT_OUT, distances, few_for_features, leaving_out
 from .subject import CHUNK, Subject, dashes
 
 SSIM_SIDE, MS_SSIM_SIDE = 11, 161
@@ -94,7 +94,7 @@ def distance(subject: Subject) -> Record:
         direction="lower",
         n=subject.count,
         reference=reference,
-        warnings=(*too_few(subject), *warnings),
+        warnings=(*few_for_features(subject), *warnings),
         settings={"extractor": subject.extractor.record(), "latents": "posterior mean"},
         **error,
     ).with_degrees(LEFT_OUT - 1 if error else None)

@@ -143,7 +143,7 @@ def distance(subject: Subject) -> list[Record]:
     reference, warnings = distances(subject, lambda x: frechet_distance(moments(x), real), others)
     value, floor = frechet_distance(moments(samples), real), gaussian_floor(real, count)
     biased = f": about {number(floor)} of the distance is bias"
-    warnings = (*too_few(subject, biased), *warnings)
+    warnings = (*few_for_features(subject, biased), *warnings)
     spread = None if subject.protocol.quick else subject.distance_spread
     return [
         scored(
@@ -158,7 +158,7 @@ def distance(subject: Subject) -> list[Record]:
     ]
 
 
-def too_few(subject: Subject, so: str = "") -> tuple[str, ...]:
+def few_for_features(subject: Subject, so: str = "") -> tuple[str, ...]:
     """A warning where covariances of features have fewer than ten samples a feature, and what of it."""
     dimension = subject.features("held out").shape[1]
     if subject.count >= 10 * dimension:
